@@ -1,0 +1,39 @@
+"""Every error this program raises on purpose, sorted by whose fault it is.
+
+    LabelerError
+    ├── BadInput        theirs: answered in the protocol's own form, never a traceback
+    ├── Misconfigured   the operator's: stops the start, names file, key and fix
+    ├── Unavailable     the world's: worth another try later
+    └── Corrupt         ours: stops us loudly
+
+Each leaf tells its handler all it needs: answer, explain, retry, or stop.
+"""
+
+
+class LabelerError(Exception):
+    """Root of the tree; never raised itself."""
+
+
+class BadInput(LabelerError):
+    """Somebody sent what the protocol or the policy does not allow.
+
+    `name` is the error name of the XRPC envelope (ASCII, no white space), `message` the sentence for a human.
+    """
+
+    def __init__(self, message: str, *, name: str = "InvalidRequest", status: int = 400) -> None:
+        super().__init__(message)
+        self.message = message
+        self.name = name
+        self.status = status
+
+
+class Misconfigured(LabelerError):
+    """The operator's files cannot be used as they are; the message names file, key and fix."""
+
+
+class Unavailable(LabelerError):
+    """Something outside (disk, network, database) did not do its part; the same call may succeed later."""
+
+
+class Corrupt(LabelerError):
+    """Our own data contradicts itself. Continuing would spread the damage, so nobody catches this."""

@@ -1,0 +1,136 @@
+"""The seams between the judgement and the world: small protocols, their semantics in the docstrings.
+
+An adapter implements a port completely or does not exist; `tests/contract/` holds one suite a port and runs it against
+every adapter. Lifecycle is `async with`. Errors: `Unavailable` when the medium did not do its part (nothing was
+written), `Corrupt` when what is stored contradicts itself.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from labeler.atproto.label import Label
+from labeler.reputation.inputs import Input
+
+
+class TelemetryLog(Protocol):
+    """The input log. Positions are 1, 2, 3, … in the order of `append`, never reused, not even after `trim`."""
+
+    async def append(self, records: Sequence[Input]) -> int:
+        """Write all records or none, durably; return the position of the last one."""
+        ...
+
+    async def read(self, after: int, limit: int) -> Sequence[tuple[int, Input]]:
+        """Up to `limit` records with position > `after`, ascending, as (position, record)."""
+        ...
+
+    async def head(self) -> int:
+        """Position of the newest record, 0 when none was ever written."""
+        ...
+
+    async def trim(self, before: int) -> None:
+        """Forget records with position < `before`; positions of the others stay as they are."""
+        ...
+
+
+class Entry(NamedTuple):
+    """One label on its way into the log: signed, with the evidence and the words behind it.
+
+    `evidence` is the canonical record (DAG-CBOR), `evidence_cid` its content address; `actor` is a rule id or an
+    operator.
+    """
+
+    label: Label
+    key_id: str
+    evidence: bytes
+    evidence_cid: str
+    actor: str
+    reason: str
+
+
+class Sequenced(NamedTuple):
+    """A label with its place in the stream."""
+
+    seq: int
+    label: Label
+
+
+class LabelQuery(NamedTuple):
+    """What `queryLabels` asks: `exact` uris or `prefixes` (plain string prefixes; "" is everything), OR-ed."""
+
+    exact: tuple[str, ...]
+    prefixes: tuple[str, ...]
+    after: int
+    limit: int
+    now: datetime
+
+
+class Bounds(NamedTuple):
+    """`floor`: oldest seq that may still be read minus nothing pruned = 0; `head`: newest seq ever; `checkpoint`:
+    input-log position up to which the labels stand in this log."""
+
+    floor: int
+    head: int
+    checkpoint: int
+
+
+class LabelLog(Protocol):
+    """The label log: the only place that assigns seq."""
+
+    async def append(self, entries: Sequence[Entry], *, expected: int, checkpoint: int) -> list[int]:
+        """Write seq, label rows, evidence, audit rows and the checkpoint in ONE transaction; return the seqs.
+
+        Conditional: when the stored checkpoint is not `expected`, another writer was here; raises `Corrupt` and
+        writes nothing. `entries` may be empty (only the checkpoint moves). seq ≥ 1, strictly increasing in commit
+        order, never reused. A new label supersedes the previous one with the same (src, uri, cid, val): the old row
+        leaves `read` and `find`, its seq stays a gap.
+        """
+        ...
+
+    async def read(self, after: int, limit: int) -> Sequence[Sequenced]:
+        """Up to `limit` labels with seq > `after`, ascending, superseded ones left out."""
+        ...
+
+    async def bounds(self) -> Bounds:
+        """Where the log begins and ends, and how far the input log has been judged."""
+        ...
+
+    async def find(self, query: LabelQuery) -> Sequence[Sequenced]:
+        """Labels matching `query`, ascending by seq > `query.after`, at most `query.limit`.
+
+        Superseded rows never, expired ones (exp ≤ now) never, negations always (mirrors need them). Matching is
+        byte-wise: case matters, `_` and `%` are ordinary characters.
+        """
+        ...
+
+    async def evidence(self, seq: int) -> bytes | None:
+        """The evidence record behind the label at `seq` (superseded or not), or None."""
+        ...
+
+
+class Signer(Protocol):
+    """Holds the label key. `key_id` is its did:key; `sign` returns r‖s, 64 bytes, low-S, over SHA-256 of `data`."""
+
+    @property
+    def key_id(self) -> str: ...
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign `data` (unhashed)."""
+        ...
+
+
+class Clock(Protocol):
+    """The one place that reads the time."""
+
+    def now(self) -> datetime:
+        """Aware UTC, millisecond resolution, never going backwards within a process."""
+        ...
+
+
+class Lock(Protocol):
+    """At most one writer a data directory; the lock dies with its process."""
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Take the lock or raise `Misconfigured` saying who holds it."""
+        ...

@@ -1,0 +1,62 @@
+"""The input log's records: everything the fold sees, and nothing else (DESIGN §2).
+
+Each record carries `received`, stamped once by the one clock; the fold takes it as `now`. Replaying the records gives
+the published labels back byte for byte.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from labeler.reputation.events import SendEvent
+
+
+class Batch(msgspec.Struct, frozen=True, tag="batch", omit_defaults=True):
+    """Events admitted from one relay; no event in it was ever admitted before."""
+
+    received: datetime
+    relay: str
+    events: tuple[SendEvent, ...]
+
+
+class Decision(msgspec.Struct, frozen=True, tag="decision", omit_defaults=True):
+    """What an operator decided about one subject. `duration_h` None means until further notice."""
+
+    received: datetime
+    operator: str
+    did: str
+    event: str = "label"
+    apply: tuple[str, ...] = ()
+    negate: tuple[str, ...] = ()
+    duration_h: int | None = None
+    comment: str | None = None
+    external_id: str | None = None
+
+
+class PolicyActivated(msgspec.Struct, frozen=True, tag="policy", omit_defaults=True):
+    """From here on this policy text decides. The text itself is kept: a hash alone could not be replayed."""
+
+    received: datetime
+    text: str
+
+
+class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
+    """A timer of the fold came due; written when it fired, so that replay fires it at the same place."""
+
+    received: datetime
+
+
+Input = Batch | Decision | PolicyActivated | Tick
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Input)
+
+
+def encode_input(record: Input) -> bytes:
+    """Encode a record for the journal: MessagePack of the struct, one record a batch."""
+    return _encoder.encode(record)
+
+
+def decode_input(raw: bytes) -> Input:
+    """Decode what `encode_input` wrote; raises `msgspec.DecodeError` on anything else."""
+    return _decoder.decode(raw)  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""The shell: HTTP, WebSocket and loops around the judgement. Nothing is decided here."""
