@@ -15,7 +15,6 @@ MAX_EVENTS_PER_BATCH = 1_000
 MAX_BATCH_BYTES = 2 * 1024 * 1024  # after decompression
 
 HASH_PATTERN = "^[0-9a-f]{32}$"  # a keyed hash, so that an address in clear can never be taken in
-DOMAIN_PATTERN = r"^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$"  # A-labels, RFC 5890
 
 Hash = Annotated[str, Meta(pattern=HASH_PATTERN)]
 Domain = Annotated[str, Meta(min_length=1, max_length=253)]

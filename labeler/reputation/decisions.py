@@ -1,0 +1,266 @@
+"""From findings to label changes: the diff between what should be active and what is. The one place that decides.
+
+Rule 1: the lightest intervention first; one finding throttles, a strong one or several independent ones suspend.
+Rule 2: no rule removes anyone. Rule 3: what a human decided stands until it expires. Rule 4: an identical active label
+is not applied again. Rule 5: deciding twice on the same facts changes nothing the second time.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from labeler.reputation.definitions import (
+    ADVERSE,
+    CLEAN_SENDER,
+    MAIL_REMOVED,
+    MAIL_SUSPENDED,
+    MAIL_THROTTLED,
+    RELAY_MEMBER,
+)
+from labeler.reputation.findings import Finding, Severity
+from labeler.reputation.inputs import Decision
+from labeler.reputation.policy import Policy
+
+
+_STRIKES_KEPT = 16  # more than any policy has terms for
+
+
+class Verb(StrEnum):
+    """What happens to a label."""
+
+    APPLY = "apply"
+    RENEW = "renew"
+    NEGATE = "negate"
+
+
+class Change(NamedTuple):
+    """One label change. `actor` is a rule id or an operator; `findings` are the numbers that led to it."""
+
+    verb: Verb
+    val: str
+    exp: datetime | None
+    actor: str
+    reason: str
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(slots=True)
+class ActiveLabel:
+    """A label as it stands: when it began, when it was last issued, when it ends, and why."""
+
+    since: datetime
+    issued: datetime
+    exp: datetime | None
+    actor: str
+    by_operator: bool
+
+
+@dataclass(slots=True)
+class Member:
+    """What has been decided about one subject so far."""
+
+    active: dict[str, ActiveLabel] = field(default_factory=dict)
+    blocked: dict[str, datetime] = field(default_factory=dict)  # val → no rule applies it before
+    strikes: list[datetime] = field(default_factory=list)  # when each throttle began
+    clean_slate: datetime | None = None  # nothing before this moment counts
+    enrolled: bool = False
+    tier: str = "new"
+    hourly_cap: int | None = None
+    daily_cap: int | None = None
+
+
+class Situation(NamedTuple):
+    """What decides besides the findings. `fresh` counts recipients with a known outcome since the throttle began."""
+
+    findings: list[Finding]
+    clean: bool
+    fresh: int
+    may_suspend: bool  # the breaker has room
+    silent: bool  # no telemetry for too long
+
+
+def expire(member: Member, now: datetime) -> list[str]:
+    """Drop what has run out and return the values; consumers read `exp` themselves, so nothing is emitted."""
+    lapsed = [val for val, label in member.active.items() if label.exp is not None and label.exp <= now]
+    for val in lapsed:
+        del member.active[val]
+    for val in [val for val, until in member.blocked.items() if until <= now]:
+        del member.blocked[val]
+    return lapsed
+
+
+def decide(
+    member: Member, situation: Situation, policy: Policy, now: datetime, lapsed: list[str]
+) -> list[Change]:
+    """What the rules change about a subject at `now`; `lapsed` is what `expire` just dropped."""
+    if MAIL_REMOVED in member.active:
+        return []
+    changes = _enforcement(member, situation, policy, now, lapsed)
+    return changes + _clean_sender(member, situation, policy, now, changes)
+
+
+def _enforcement(
+    member: Member, situation: Situation, policy: Policy, now: datetime, lapsed: list[str]
+) -> list[Change]:
+    """Throttle, suspend, renew or lift."""
+    active = {val: member.active[val] for val in (MAIL_SUSPENDED, MAIL_THROTTLED) if val in member.active}
+    if MAIL_SUSPENDED in active or any(label.by_operator for label in active.values()):
+        return []  # pending review, or a human's word
+    fired = [finding for finding in situation.findings if finding.severity is not Severity.NONE]
+    throttled = active.get(MAIL_THROTTLED)
+    if _suspends(fired, policy) and MAIL_SUSPENDED not in member.blocked and not situation.silent:
+        if situation.may_suspend:
+            return _suspend(fired, throttled, policy, now)
+        fired = [finding._replace(severity=Severity.THROTTLE) for finding in fired]
+    if throttled is not None:
+        return _keep_or_lift(member, throttled, situation, policy, now)
+    if MAIL_THROTTLED in member.blocked:
+        return []
+    if fired:
+        exp = now + throttle_term(member, policy, now)
+        return [
+            Change(Verb.APPLY, MAIL_THROTTLED, exp, fired[0].rule.id, fired[0].rule.summary, tuple(fired))
+        ]
+    if MAIL_SUSPENDED in lapsed:
+        reason = "the suspension ended without a review; the throttle stays"
+        return [
+            Change(Verb.APPLY, MAIL_THROTTLED, now + throttle_term(member, policy, now), "unreviewed", reason)
+        ]
+    return []
+
+
+def _suspends(fired: list[Finding], policy: Policy) -> bool:
+    strong = any(finding.severity is Severity.SUSPEND for finding in fired)
+    return strong or len({finding.rule.family for finding in fired}) >= policy.ladder.suspend_on_findings
+
+
+def _suspend(
+    fired: list[Finding], throttled: ActiveLabel | None, policy: Policy, now: datetime
+) -> list[Change]:
+    first = max(fired, key=lambda finding: finding.severity)
+    exp = now + timedelta(seconds=policy.labels[MAIL_SUSPENDED].terms[0].seconds)
+    reason = "; ".join(dict.fromkeys(finding.rule.summary for finding in fired))
+    changes = [Change(Verb.APPLY, MAIL_SUSPENDED, exp, first.rule.id, reason, tuple(fired))]
+    if throttled is not None:  # one enforcement state at a time; the stricter goes first, so no gap opens
+        changes.append(Change(Verb.NEGATE, MAIL_THROTTLED, None, first.rule.id, "replaced by the suspension"))
+    return changes
+
+
+def _keep_or_lift(
+    member: Member, throttled: ActiveLabel, situation: Situation, policy: Policy, now: datetime
+) -> list[Change]:
+    holding = [finding for finding in situation.findings if finding.holds]
+    if holding:
+        renew_at = policy.labels[MAIL_THROTTLED].renew_at or 1.0
+        if throttled.exp is None or now < throttled.issued + (throttled.exp - throttled.issued) * renew_at:
+            return []
+        exp = now + (throttled.exp - throttled.issued)
+        return [
+            Change(
+                Verb.RENEW, MAIL_THROTTLED, exp, holding[0].rule.id, holding[0].rule.summary, tuple(holding)
+            )
+        ]
+    held = now - throttled.since >= timedelta(seconds=policy.ladder.min_hold.seconds)
+    if held and situation.fresh >= policy.ladder.exit_min_recipients:
+        return [Change(Verb.NEGATE, MAIL_THROTTLED, None, throttled.actor, "the cause is gone")]
+    return []
+
+
+def _clean_sender(
+    member: Member, situation: Situation, policy: Policy, now: datetime, changes: list[Change]
+) -> list[Change]:
+    """Say, renew or take back that a sender is clean."""
+    active = member.active.get(CLEAN_SENDER)
+    fired = [finding for finding in situation.findings if finding.severity is not Severity.NONE]
+    restricted = any(val in member.active for val in ADVERSE) or any(
+        change.val in ADVERSE and change.verb is not Verb.NEGATE for change in changes
+    )
+    if fired or restricted:
+        if active is None:
+            return []
+        actor, reason = (
+            (fired[0].rule.id, fired[0].rule.summary) if fired else ("restricted", "mail is restricted")
+        )
+        return [Change(Verb.NEGATE, CLEAN_SENDER, None, actor, reason, tuple(fired))]
+    if not situation.clean or situation.silent or CLEAN_SENDER in member.blocked:
+        return []
+    terms = policy.labels[CLEAN_SENDER]
+    exp = now + timedelta(seconds=terms.terms[0].seconds)
+    if active is None:
+        return [Change(Verb.APPLY, CLEAN_SENDER, exp, "clean", "enough evidence, all of it good")]
+    if active.exp is None or now < active.issued + (active.exp - active.issued) * (terms.renew_at or 1.0):
+        return []
+    return [Change(Verb.RENEW, CLEAN_SENDER, exp, "clean", "still enough evidence, all of it good")]
+
+
+def throttle_term(member: Member, policy: Policy, now: datetime) -> timedelta:
+    """How long the next throttle lasts: longer with every strike that has not decayed."""
+    since = now - timedelta(seconds=policy.ladder.strike_decay.seconds)
+    repeats = sum(strike > since for strike in member.strikes)
+    terms = policy.labels[MAIL_THROTTLED].terms
+    return timedelta(seconds=terms[min(repeats, len(terms) - 1)].seconds)
+
+
+def enrolment(member: Member, enrolled: bool) -> list[Change]:
+    """What enrolling or leaving changes."""
+    if (
+        enrolled
+        and not {RELAY_MEMBER, MAIL_REMOVED} & member.active.keys()
+        and RELAY_MEMBER not in member.blocked
+    ):
+        return [Change(Verb.APPLY, RELAY_MEMBER, None, "enrolled", "enrolled with the relay")]
+    if not enrolled and RELAY_MEMBER in member.active:
+        return [Change(Verb.NEGATE, RELAY_MEMBER, None, "unenrolled", "left the relay")]
+    return []
+
+
+def apply_decision(member: Member, decision: Decision, block_s: int) -> list[Change]:
+    """What an operator's decision changes; also records the blocks and the clean slate that follow from it."""
+    now = decision.received
+    term = timedelta(hours=decision.duration_h) if decision.duration_h is not None else None
+    reason = decision.comment or "decided by an operator"
+    changes = []
+    for val in decision.negate:
+        if val in member.active:
+            changes.append(Change(Verb.NEGATE, val, None, decision.operator, reason))
+        member.blocked[val] = now + (term if term is not None else timedelta(seconds=block_s))
+        if val in ADVERSE:
+            member.clean_slate = now
+    for val in decision.apply:
+        active = member.active.get(val)
+        member.blocked.pop(val, None)
+        if active is not None and term is None:
+            active.by_operator = True  # the label stands as it is; from here on it is a human's
+            continue
+        changes.append(
+            Change(Verb.APPLY, val, now + term if term is not None else None, decision.operator, reason)
+        )
+    return changes + _made_untrue(member, changes, decision)
+
+
+def _made_untrue(member: Member, changes: list[Change], decision: Decision) -> list[Change]:
+    """Labels that an operator's new restriction contradicts: one enforcement state, and nothing good beside it."""
+    applied = [change.val for change in changes if change.verb is Verb.APPLY and change.val in ADVERSE]
+    if not applied:
+        return []
+    stale = {CLEAN_SENDER, *(ADVERSE - set(applied))}
+    if MAIL_REMOVED in applied:
+        stale.add(RELAY_MEMBER)
+    named = {change.val for change in changes}
+    return [
+        Change(Verb.NEGATE, val, None, decision.operator, f"replaced by {applied[0]}")
+        for val in sorted(stale & member.active.keys() - named)
+    ]
+
+
+def settle(member: Member, change: Change, now: datetime, by_operator: bool) -> None:
+    """Write a change into the member's state."""
+    if change.verb is Verb.NEGATE:
+        member.active.pop(change.val, None)
+        return
+    known = member.active.get(change.val)
+    since = known.since if known is not None and change.verb is Verb.RENEW else now
+    member.active[change.val] = ActiveLabel(since, now, change.exp, change.actor, by_operator)
+    if change.val == MAIL_THROTTLED and change.verb is Verb.APPLY:
+        member.strikes = [*member.strikes[-_STRIKES_KEPT:], now]

@@ -1,0 +1,86 @@
+"""The record behind a label: which numbers, under which policy, led to it. Content-addressed, integers only.
+
+Shares are parts per million: the atproto data model has no floats (data-model spec §Why No Floats).
+"""
+
+import hashlib
+from base64 import b32encode
+from datetime import datetime
+from typing import Any, Final
+
+from labeler.atproto.cbor import encode
+from labeler.atproto.syntax import format_datetime
+from labeler.reputation.decisions import Change
+from labeler.reputation.findings import Finding
+
+PPM: Final = 1_000_000
+_CID_HEAD: Final = b"\x01\x71\x12\x20"  # CIDv1, DAG-CBOR, SHA-256, 32 bytes
+
+
+def ppm(share: float) -> int:
+    """A share as whole parts per million."""
+    return round(share * PPM)
+
+
+def evidence_record(did: str, change: Change, now: datetime, policy_hash: str | None) -> dict[str, Any]:
+    """The evidence as the lexicon `email.atmos.reputation.defs#evidence` shapes it."""
+    record: dict[str, Any] = {
+        "did": did,
+        "val": change.val,
+        "change": change.verb.value,
+        "at": format_datetime(now),
+        "actor": change.actor,
+        "reason": change.reason,
+        "findings": [finding_record(finding) for finding in change.findings],
+    }
+    if policy_hash is not None:
+        record["policy"] = policy_hash
+    return record
+
+
+def finding_record(finding: Finding) -> dict[str, Any]:
+    """One finding with its numbers (`email.atmos.reputation.defs#finding`)."""
+    measured = finding.measurement
+    record: dict[str, Any] = {
+        "rule": finding.rule.id,
+        "metric": finding.rule.metric,
+        "windowSeconds": finding.rule.window.seconds,
+        "k": measured.k,
+        "n": measured.n,
+        "estimatePpm": ppm(measured.estimate),
+        "comparedPpm": ppm(finding.lower),
+        "thresholdPpm": ppm(finding.threshold),
+        "severity": finding.severity.name.lower(),
+        "text": describe(finding),
+    }
+    if finding.confidence is not None:
+        record["confidencePpm"] = ppm(finding.confidence)
+    if measured.first_contact is not None:
+        record["firstContactPpm"] = ppm(measured.first_contact)
+    return record
+
+
+def describe(finding: Finding) -> str:
+    """A finding in words a member understands."""
+    measured, rule = finding.measurement, finding.rule
+    window = rule.window.text
+    if rule.metric.endswith("-rate"):
+        what = (
+            "recipients do not exist" if rule.metric == "invalid-recipient-rate" else "recipients complained"
+        )
+        bound = f"at least {finding.lower:.1%} with {finding.confidence:.0%} confidence"
+        return f"{measured.k} of {measured.n} {what} ({window}): {bound}, limit {finding.threshold:.2g}"
+    if rule.metric == "domain-spray":
+        return f"{measured.n} recipients at {measured.k} domains ({window}): {measured.estimate:.0%} have one of their own"
+    return f"{measured.k} messages ({window}), {measured.estimate:.1f} times the agreed {measured.n}"
+
+
+def address(raw: bytes) -> str:
+    """The CID of canonical bytes: v1, base32, DAG-CBOR codec, SHA-256 (data-model spec §Link and CID Formats)."""
+    return "b" + b32encode(_CID_HEAD + hashlib.sha256(raw).digest()).decode().lower().rstrip("=")
+
+
+def seal(record: dict[str, Any]) -> tuple[bytes, str]:
+    """Canonical bytes of an evidence record and their CID."""
+    raw = encode(record)
+    return raw, address(raw)

@@ -1,0 +1,140 @@
+"""What may enter the input log: each event once, on time, attributable. The only judge of duplicates.
+
+Rule 1: an id counts once a relay, for as long as its event could still be admitted. Rule 2: a bad event is refused by
+itself, with a reason; its neighbours stay. Rule 3: what could not be written is forgotten again, so that the relay's
+retry is not mistaken for a duplicate.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from labeler.atproto.syntax import is_did
+from labeler.errors import BadInput
+from labeler.reputation.definitions import VALUES
+from labeler.reputation.events import SendEvent
+from labeler.reputation.inputs import Batch, Decision, Input
+
+LATE: Final = timedelta(days=7)
+AHEAD: Final = timedelta(minutes=5)
+_MEMORY_DAYS: Final = 9  # LATE + AHEAD, counted in days of reception, rounded up at both ends
+_DID_CACHE: Final = 200_000
+
+
+class Rejection(NamedTuple):
+    """One refused event: its place in the batch, its id if it had one, an error name and a sentence."""
+
+    index: int
+    id: str | None
+    error: str
+    message: str
+
+
+class Admission(NamedTuple):
+    """What became of a batch; `batch` is None when nothing new was in it."""
+
+    batch: Batch | None
+    duplicates: int
+    rejected: list[Rejection]
+
+
+class Intake:
+    """Remembers which ids were admitted. State is rebuilt from the log by `remember`."""
+
+    def __init__(self) -> None:
+        self._days: dict[int, set[str]] = {}  # day of reception → "relay id"
+        self._known_dids: set[str] = set()
+        self._external: dict[str, set[tuple[str, str]]] = {}
+
+    def admit(self, relay: str, events: Sequence[SendEvent], received: datetime) -> Admission:
+        """Sort events into new, duplicate and refused; the new ones are known from here on."""
+        oldest, newest = received - LATE, received + AHEAD
+        today, earlier = self._roll(received)
+        admitted: list[SendEvent] = []
+        rejected: list[Rejection] = []
+        duplicates = 0
+        for index, event in enumerate(events):
+            at = event.at
+            if at < oldest:
+                rejected.append(Rejection(index, event.id, "TooOld", "The event is more than 7 days old."))
+                continue
+            if at > newest:
+                message = "The event lies more than 5 minutes in the future; check the relay's clock."
+                rejected.append(Rejection(index, event.id, "FutureEvent", message))
+                continue
+            fault = self._fault(event)
+            if fault is not None:
+                rejected.append(Rejection(index, event.id, "InvalidEvent", fault))
+                continue
+            key = f"{relay} {event.id}"
+            if key in today or any(key in day for day in earlier):
+                duplicates += 1
+                continue
+            today.add(key)
+            admitted.append(event)
+        batch = Batch(received, relay, tuple(admitted)) if admitted else None
+        return Admission(batch, duplicates, rejected)
+
+    def admit_decision(self, decision: Decision) -> None:
+        """Check an operator's decision; raises `BadInput` and remembers nothing when it may not enter."""
+        if not is_did(decision.did):
+            raise BadInput(f"{decision.did!r} is not a DID.")
+        undeclared = sorted({*decision.apply, *decision.negate} - VALUES)
+        if undeclared:
+            raise BadInput(
+                f"Undeclared label value: {', '.join(undeclared)}. Declared: {', '.join(sorted(VALUES))}."
+            )
+        both = sorted(set(decision.apply) & set(decision.negate))
+        if both:
+            raise BadInput(f"The same value cannot be applied and negated at once: {', '.join(both)}.")
+        if decision.external_id is None:
+            return
+        used = self._external.setdefault(decision.external_id, set())
+        if (decision.did, decision.event) in used:
+            raise BadInput(
+                "An event with this externalId, subject and type exists already.", name="DuplicateExternalId"
+            )
+        used.add((decision.did, decision.event))
+
+    def forget(self, batch: Batch) -> None:
+        """Undo `admit`: the batch could not be written."""
+        day = self._days.get(_day(batch.received), set())
+        day.difference_update(f"{batch.relay} {event.id}" for event in batch.events)
+
+    def forget_decision(self, decision: Decision) -> None:
+        """Undo `admit_decision`: the decision could not be written."""
+        if decision.external_id is not None:
+            self._external.get(decision.external_id, set()).discard((decision.did, decision.event))
+
+    def remember(self, record: Input) -> None:
+        """Take in a record read back from the log."""
+        if isinstance(record, Batch):
+            today, _ = self._roll(record.received)
+            today.update(f"{record.relay} {event.id}" for event in record.events)
+        elif isinstance(record, Decision) and record.external_id is not None:
+            self._external.setdefault(record.external_id, set()).add((record.did, record.event))
+
+    def _roll(self, received: datetime) -> tuple[set[str], list[set[str]]]:
+        """Today's ids and those of the days still remembered; older days are dropped whole."""
+        today = _day(received)
+        if today not in self._days:
+            self._days = {day: ids for day, ids in self._days.items() if day > today - _MEMORY_DAYS}
+            self._days[today] = set()
+        return self._days[today], [ids for day, ids in self._days.items() if day != today]
+
+    def _fault(self, event: SendEvent) -> str | None:
+        """What is wrong with an event beyond its types, or None."""
+        if event.did not in self._known_dids:
+            if not is_did(event.did):
+                return "did must be a DID such as did:plc:…"
+            if len(self._known_dids) >= _DID_CACHE:
+                self._known_dids.clear()
+            self._known_dids.add(event.did)
+        for domain in (event.domain, event.recipient_domain, event.from_domain, event.provider):
+            if domain is not None and "@" in domain:
+                return "a domain must not be an address: recipients never leave the relay in clear"
+        return None
+
+
+def _day(moment: datetime) -> int:
+    return moment.toordinal()

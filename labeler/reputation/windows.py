@@ -1,0 +1,235 @@
+"""Counts of one subject in event time, exact, in buckets aligned to the epoch.
+
+Rule 1: an outcome is counted in the hour its message was *accepted*: a late DSN never makes a rate above 100 %.
+Rule 2: an outcome that binds to no acceptance is stashed and counted as unbound; it judges nobody.
+Rule 3: recording commutes. Any order of the same events leaves the same windows.
+
+One idea carries the distinct counts: remember for each item the *latest* bucket it was seen in, and how many items
+each bucket is the latest of. An item lies in a window exactly when its latest bucket does, so the distinct count of
+any window is a sum over buckets.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from labeler.reputation.events import OUTCOMES, Kind, SendEvent
+
+HOUR_S: Final = 3600
+MINUTE_S: Final = 60
+BINDING_HOURS: Final = (
+    9 * 24
+)  # an outcome may be 7 days late, and asynchronous bounces take days of their own
+CONTACT_HOURS: Final = 30 * 24  # who was reached in the last month is no first contact
+STASH_MAX: Final = 10_000  # unbound outcomes kept per subject, waiting for an acceptance
+
+
+class DistinctWindow:
+    """Distinct items over any window up to the horizon. `record` is O(1), `count` is O(buckets)."""
+
+    __slots__ = ("alive", "last")
+
+    def __init__(self) -> None:
+        self.last: dict[str, int] = {}
+        self.alive: dict[int, int] = {}
+
+    def record(self, item: str, bucket: int) -> None:
+        """See `item` in `bucket`; an older bucket than the one known changes nothing."""
+        known = self.last.get(item)
+        if known is not None:
+            if known >= bucket:
+                return
+            self.alive[known] -= 1
+        self.last[item] = bucket
+        alive = self.alive
+        alive[bucket] = alive.get(bucket, 0) + 1
+
+    def count(self, since: int) -> int:
+        """How many distinct items were seen in a bucket ≥ `since`."""
+        return sum(number for bucket, number in self.alive.items() if bucket >= since)
+
+    def items(self, since: int) -> Iterator[str]:
+        """The distinct items seen in a bucket ≥ `since`, in order of first sight."""
+        return (item for item, bucket in self.last.items() if bucket >= since)
+
+    def expire(self, before: int) -> None:
+        """Forget items whose latest bucket is < `before`."""
+        if any(bucket < before for bucket in self.alive):
+            self.last = {item: bucket for item, bucket in self.last.items() if bucket >= before}
+            self.alive = {bucket: number for bucket, number in self.alive.items() if bucket >= before}
+
+
+class CountWindow:
+    """How many, over any window up to the horizon."""
+
+    __slots__ = ("buckets",)
+
+    def __init__(self) -> None:
+        self.buckets: dict[int, int] = {}
+
+    def add(self, bucket: int) -> None:
+        """Count one in `bucket`."""
+        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+
+    def count(self, since: int) -> int:
+        """How many in buckets ≥ `since`."""
+        return sum(number for bucket, number in self.buckets.items() if bucket >= since)
+
+    def expire(self, before: int) -> None:
+        """Forget buckets < `before`."""
+        if any(bucket < before for bucket in self.buckets):
+            self.buckets = {bucket: number for bucket, number in self.buckets.items() if bucket >= before}
+
+
+class DomainWindows:
+    """What one enrolled sending domain of a subject did: says which domain to look at, judges nobody."""
+
+    __slots__ = ("accepted", "invalid")
+
+    def __init__(self) -> None:
+        self.accepted = CountWindow()
+        self.invalid = CountWindow()
+
+
+class SubjectWindows:
+    """Everything counted about one DID. Buckets are hours since the epoch, `minutes` minutes.
+
+    `reached` holds recipients whose existence is known by now (delivered or invalid), `invalid` those that do not
+    exist, `addressed` all recipients of accepted mail, `first_delivered` the hour each recipient was first reached.
+    """
+
+    __slots__ = (
+        "acceptances",
+        "accepted",
+        "addressed",
+        "by_domain",
+        "complained",
+        "delivered",
+        "first_delivered",
+        "invalid",
+        "kinds",
+        "minutes",
+        "reached",
+        "recipient_domains",
+        "stash",
+        "swept_hour",
+    )
+
+    def __init__(self) -> None:
+        self.minutes = CountWindow()
+        self.accepted = CountWindow()
+        self.acceptances = DistinctWindow()
+        self.addressed = DistinctWindow()
+        self.recipient_domains = DistinctWindow()
+        self.delivered = DistinctWindow()
+        self.reached = DistinctWindow()
+        self.invalid = DistinctWindow()
+        self.complained = DistinctWindow()
+        self.first_delivered: dict[str, int] = {}
+        self.by_domain: dict[str, DomainWindows] = {}
+        self.stash: dict[str, list[SendEvent]] = {}
+        self.kinds: dict[str, int] = {}
+        self.swept_hour = 0
+
+    @property
+    def unbound(self) -> int:
+        """Outcomes that no acceptance explains so far."""
+        return sum(len(outcomes) for outcomes in self.stash.values())
+
+    def record(self, relay: str, event: SendEvent, at_s: int, invalid_codes: frozenset[str]) -> None:
+        """Count one event that happened at `at_s` (seconds since the epoch), reported by `relay`."""
+        kind = event.kind
+        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        if kind == Kind.ACCEPTED:
+            self._accept(relay, event, at_s, invalid_codes)
+        elif kind in OUTCOMES:
+            key = f"{relay} {event.message_id} {event.recipient}"
+            hour = self.acceptances.last.get(key)
+            if hour is not None:
+                self._settle(event, hour, invalid_codes)
+            elif key in self.stash:
+                self.stash[key].append(event)
+            elif len(self.stash) < STASH_MAX:
+                self.stash[key] = [event]
+
+    def _accept(self, relay: str, event: SendEvent, at_s: int, invalid_codes: frozenset[str]) -> None:
+        hour = at_s // HOUR_S
+        self.minutes.add(at_s // MINUTE_S)
+        self.accepted.add(hour)
+        if event.domain is not None:
+            self._domain(event.domain).accepted.add(hour)
+        recipient = event.recipient
+        if recipient is None:
+            return
+        self.addressed.record(recipient, hour)
+        if event.recipient_domain is not None:
+            self.recipient_domains.record(event.recipient_domain.lower(), hour)
+        if event.message_id is None:
+            return
+        key = f"{relay} {event.message_id} {recipient}"
+        self.acceptances.record(key, hour)
+        if self.stash:
+            for outcome in self.stash.pop(key, ()):
+                self._settle(outcome, hour, invalid_codes)
+
+    def _settle(self, event: SendEvent, hour: int, invalid_codes: frozenset[str]) -> None:
+        """Count a bound outcome in the hour of its acceptance."""
+        recipient = event.recipient
+        if recipient is None:
+            return
+        kind = event.kind
+        if kind == Kind.DELIVERED:
+            self.delivered.record(recipient, hour)
+            self.reached.record(recipient, hour)
+            first = self.first_delivered.get(recipient)
+            if first is None or hour < first:
+                self.first_delivered[recipient] = hour
+        elif kind == Kind.BOUNCED:
+            if event.status in invalid_codes:
+                self.reached.record(recipient, hour)
+                self.invalid.record(recipient, hour)
+                if event.domain is not None:
+                    self._domain(event.domain).invalid.add(hour)
+        elif kind == Kind.COMPLAINED:
+            self.complained.record(recipient, hour)
+
+    def first_contacts(self, since: int) -> int:
+        """Recipients addressed in a bucket ≥ `since` that were never reached before that bucket."""
+        first = self.first_delivered
+        return sum(first.get(recipient, since) >= since for recipient in self.addressed.items(since))
+
+    def sweep(self, hour: int, horizon_hours: int) -> None:
+        """Forget what no window can see any more. Changes no count; called about once a day per subject."""
+        if hour < self.swept_hour + 24:
+            return
+        self.swept_hour = hour
+        floor = hour - horizon_hours
+        self.minutes.expire((hour - 2) * (HOUR_S // MINUTE_S))
+        self.acceptances.expire(hour - BINDING_HOURS)
+        self.delivered.expire(hour - max(CONTACT_HOURS, horizon_hours))
+        for window in self._windows():
+            window.expire(floor)
+        for domain in self.by_domain.values():
+            domain.accepted.expire(floor)
+            domain.invalid.expire(floor)
+        kept = self.delivered.last
+        self.first_delivered = {item: first for item, first in self.first_delivered.items() if item in kept}
+        oldest = (hour - BINDING_HOURS) * HOUR_S
+        self.stash = {
+            key: events for key, events in self.stash.items() if events[-1].at.timestamp() >= oldest
+        }
+
+    def _windows(self) -> Iterable[DistinctWindow | CountWindow]:
+        return (
+            self.accepted,
+            self.addressed,
+            self.recipient_domains,
+            self.reached,
+            self.invalid,
+            self.complained,
+        )
+
+    def _domain(self, domain: str) -> DomainWindows:
+        windows = self.by_domain.get(domain)
+        if windows is None:
+            windows = self.by_domain[domain] = DomainWindows()
+        return windows
