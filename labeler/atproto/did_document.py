@@ -1,0 +1,122 @@
+"""The DID document of a labeler: what we publish, and what we read of others (label spec §Labeler Service Identity)."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from labeler.atproto.keys import PublicKey
+from labeler.atproto.syntax import check_did
+from labeler.errors import BadInput
+
+LABEL_KEY: Final = "#atproto_label"
+LABELER_SERVICE: Final = "#atproto_labeler"
+
+_HOST_LABEL: Final = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_HOST: Final = re.compile(rf"(?:{_HOST_LABEL}\.)+[a-zA-Z](?:[a-zA-Z0-9-]{{0,61}}[a-zA-Z0-9])?", re.ASCII)
+_ENDPOINT: Final = re.compile(r"(https?)://([a-zA-Z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?/?", re.ASCII)
+_LOCALHOST_DID: Final = re.compile(r"did:web:localhost(?:%3[Aa]([1-9][0-9]{0,4}))?", re.ASCII)
+
+# Names that lead nowhere public (handle spec §Additional Non-Syntax Restrictions; did:web takes the same list).
+_RESERVED_TLDS: Final = frozenset({"alt", "arpa", "example", "internal", "invalid", "local", "localhost", "onion"})
+
+
+def labeler_document(did: str, public_key: PublicKey, endpoint: str) -> dict[str, Any]:
+    """Return the did:web document of a labeler that is no account: one key, one service.
+
+    The shape is the one deployed labelers serve: absolute id for the key, relative id for the service, an endpoint
+    without trailing slash, because clients paste paths behind it. Raises `BadInput` on a bad DID or endpoint.
+    """
+    return {
+        "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"],
+        "id": check_did(did),
+        "verificationMethod": [
+            {
+                "id": did + LABEL_KEY,
+                "type": "Multikey",
+                "controller": did,
+                "publicKeyMultibase": public_key.multikey,
+            }
+        ],
+        "service": [
+            {"id": LABELER_SERVICE, "type": "AtprotoLabeler", "serviceEndpoint": _origin(endpoint)},
+        ],
+    }
+
+
+def label_key(document: object, did: str) -> PublicKey:
+    """Return the key that signs the labels of `did`; raises `BadInput` if its document names none.
+
+    Only `#atproto_label` counts: there is no falling back to the account's own key (label spec §Signatures). The first
+    usable entry wins.
+    """
+    for entry in _entries(document, did, "verificationMethod", LABEL_KEY):
+        if entry.get("type") != "Multikey" or entry.get("controller") != did:
+            continue
+        multikey = entry.get("publicKeyMultibase")
+        if not isinstance(multikey, str):
+            continue
+        try:
+            return PublicKey.from_multikey(multikey)
+        except BadInput as error:
+            if error.name == "UnsupportedKey":  # a good key, only not for us: the entries after it do not count
+                raise
+    raise BadInput(f"the DID document names no usable {LABEL_KEY} key")
+
+
+def labeler_endpoint(document: object, did: str) -> str:
+    """Return the origin of the labeler service of `did`, without trailing slash; raises `BadInput` if there is none."""
+    for entry in _entries(document, did, "service", LABELER_SERVICE):
+        endpoint = entry.get("serviceEndpoint")
+        if entry.get("type") == "AtprotoLabeler" and isinstance(endpoint, str):
+            return _origin(endpoint)
+    raise BadInput(f"the DID document names no {LABELER_SERVICE} service")
+
+
+def did_web_url(did: str) -> str:
+    """Return where the document of a did:web lies (DID spec §did:web); raises `BadInput`.
+
+    A host name only: no path, no address, no port. The exception is `did:web:localhost%3A<port>`, for development,
+    which is fetched over plain HTTP.
+    """
+    local = _LOCALHOST_DID.fullmatch(did)
+    if local is not None:
+        return f"http://localhost{_port(local.group(1))}/.well-known/did.json"
+    host = check_did(did).removeprefix("did:web:")
+    if host == did or not _is_public_host(host):
+        raise BadInput("not a did:web of a public host name")
+    return f"https://{host}/.well-known/did.json"
+
+
+def _entries(document: object, did: str, section: str, fragment: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the entries of `section` called `fragment`, by relative or absolute id, of the document of `did`."""
+    if not isinstance(document, Mapping) or document.get("id") != did:
+        raise BadInput("the DID document is not of this DID")
+    entries = document.get(section)
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, Mapping) and entry.get("id") in (fragment, did + fragment):
+            yield entry
+
+
+def _origin(endpoint: str) -> str:
+    """Check scheme, host and optional port, and nothing more (label spec §Labeler Service Identity)."""
+    match = _ENDPOINT.fullmatch(endpoint)
+    if match is None:
+        raise BadInput("the labeler endpoint is not scheme, host and optional port")
+    scheme, host, port = match.groups()
+    if host != "localhost" and (scheme != "https" or not _is_public_host(host)):
+        raise BadInput("the labeler endpoint is not https on a public host name (http only on localhost)")
+    return f"{scheme}://{host}{_port(port)}"
+
+
+def _is_public_host(host: str) -> bool:
+    return (
+        len(host) <= 253 and _HOST.fullmatch(host) is not None and host.rpartition(".")[2].lower() not in _RESERVED_TLDS
+    )
+
+
+def _port(digits: str | None) -> str:
+    if digits is None:
+        return ""
+    if int(digits) > 65535:
+        raise BadInput("no such port")
+    return f":{digits}"
