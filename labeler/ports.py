@@ -10,7 +10,9 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from labeler.atproto import cbor
 from labeler.atproto.label import Label
+from labeler.errors import BadInput, Corrupt
 from labeler.reputation.inputs import Input
 
 
@@ -50,10 +52,22 @@ class Entry(NamedTuple):
 
 
 class Sequenced(NamedTuple):
-    """A label with its place in the stream."""
+    """A label with its place in the stream.
+
+    `body` is the signed label as DRISL, byte for byte what `Label.to_bytes` gave: ready to be spliced into a frame.
+    Whoever needs the fields asks for `label`, which decodes `body` anew each time; raises `Corrupt`.
+    """
 
     seq: int
-    label: Label
+    body: bytes
+
+    @property
+    def label(self) -> Label:
+        """The label itself."""
+        try:
+            return Label.from_map(cbor.decode(self.body))
+        except BadInput as error:
+            raise Corrupt(f"label {self.seq} in the log cannot be read: {error}") from error
 
 
 class LabelQuery(NamedTuple):
@@ -67,7 +81,7 @@ class LabelQuery(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """`floor`: oldest seq that may still be read minus nothing pruned = 0; `head`: newest seq ever; `checkpoint`:
+    """`floor`: newest seq ever pruned, 0 while the history is whole; `head`: newest seq ever given; `checkpoint`:
     input-log position up to which the labels stand in this log."""
 
     floor: int
@@ -113,7 +127,9 @@ class Signer(Protocol):
     """Holds the label key. `key_id` is its did:key; `sign` returns r‖s, 64 bytes, low-S, over SHA-256 of `data`."""
 
     @property
-    def key_id(self) -> str: ...
+    def key_id(self) -> str:
+        """The did:key of the public half."""
+        ...
 
     def sign(self, data: bytes) -> bytes:
         """Sign `data` (unhashed)."""
