@@ -14,7 +14,7 @@ from msgspec import Meta
 MAX_EVENTS_PER_BATCH = 1_000
 MAX_BATCH_BYTES = 2 * 1024 * 1024  # after decompression
 
-HASH_PATTERN = "^[0-9a-f]{32}$"  # a keyed hash, so that an address in clear can never be taken in
+HASH_PATTERN = r"^[0-9a-f]{32}\Z"  # a keyed hash, so that an address in clear can never be taken in
 
 Hash = Annotated[str, Meta(pattern=HASH_PATTERN)]
 Domain = Annotated[str, Meta(min_length=1, max_length=253)]
@@ -65,7 +65,7 @@ class SendEvent(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel",
     recipient_domain: Domain | None = None
     provider: Domain | None = None
     smtp_code: Annotated[int, Meta(ge=200, le=599)] | None = None
-    status: Annotated[str, Meta(pattern=r"^[245]\.\d{1,3}\.\d{1,3}$")] | None = None
+    status: Annotated[str, Meta(pattern=r"^[245]\.[0-9]{1,3}\.[0-9]{1,3}\Z")] | None = None
     category: Token | None = None
     from_domain: Domain | None = None
     client: Hash | None = None

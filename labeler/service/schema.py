@@ -22,9 +22,7 @@ def load_documents() -> list[dict[str, Any]]:
     files = sorted(folder.rglob("*.json")) if folder else []
     if not files:
         places = " or ".join(str(place) for place in PLACES)
-        raise Misconfigured(
-            f"no lexicons in {places}: the installation is incomplete, install the package again"
-        )
+        raise Misconfigured(f"no lexicons in {places}: the installation is incomplete, install the package again")
     return [_read(file) for file in files]
 
 
@@ -32,9 +30,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(file.read_bytes())
     except (OSError, ValueError) as error:
-        raise Misconfigured(
-            f"{file}: not readable as a lexicon ({error}); install the package again"
-        ) from error
+        raise Misconfigured(f"{file}: not readable as a lexicon ({error}); install the package again") from error
     if not isinstance(document, dict):
         raise Misconfigured(f"{file}: a lexicon is a JSON object; install the package again")
     return document

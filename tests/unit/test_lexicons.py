@@ -1,0 +1,137 @@
+"""The lexicon files themselves: every one parses, sits where its name says, resolves, and keeps the house style."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labeler.atproto.lexicon import Lexicons
+
+FOLDER = Path(__file__).resolve().parents[2] / "lexicons"
+FILES = sorted(FOLDER.rglob("*.json"))
+OURS = [file for file in FILES if file.is_relative_to(FOLDER / "email")]
+LOWER_CAMEL = re.compile(r"[a-z]+([A-Z][a-z0-9]*)*")
+UPPER_CAMEL = re.compile(r"[A-Z][a-z0-9]+([A-Z][a-z0-9]*)*")
+
+
+def load(file: Path) -> dict[str, Any]:
+    document = json.loads(file.read_text())
+    assert isinstance(document, dict)
+    return document
+
+
+def schemas(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object with a `type`, however deep, with its path."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("type"), str):
+            yield path, schema
+        for name, inner in schema.items():
+            yield from schemas(inner, f"{path}/{name}")
+    elif isinstance(schema, list):
+        for index, inner in enumerate(schema):
+            yield from schemas(inner, f"{path}/{index}")
+
+
+def every(wanted: list[Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "file", wanted, ids=lambda file: ".".join(file.relative_to(FOLDER).with_suffix("").parts)
+    )
+
+
+def test_there_are_lexicons_of_ours_and_of_others() -> None:
+    assert len(OURS) >= 6
+    assert len(FILES) > len(OURS)
+
+
+def test_the_files_stand_together() -> None:
+    """Every reference resolves within the folder."""
+    Lexicons(load(file) for file in FILES)
+
+
+@every(FILES)
+def test_the_path_is_the_name(file: Path) -> None:
+    assert load(file)["id"] == ".".join(file.relative_to(FOLDER).with_suffix("").parts)
+
+
+@every(FILES)
+def test_every_main_is_described_and_endpoints_speak_of_auth(file: Path) -> None:
+    """Row 307."""
+    main = load(file)["defs"].get("main")
+    if main is None:
+        assert file.stem == "defs"
+        return
+    assert main["description"]
+    if main["type"] in ("query", "procedure", "subscription"):
+        assert re.search(r"\b(No auth is required|Requires auth)\b", main["description"])
+    if main["type"] in ("query", "procedure"):
+        assert main["output"]["encoding"] == "application/json"  # row 303
+
+
+@every(FILES)
+def test_nothing_is_a_float(file: Path) -> None:
+    """Row 305: the data model has none, so neither have limits and defaults."""
+    text = file.read_text()
+    assert json.loads(text, parse_float=lambda literal: pytest.fail(f"{literal} in {file.name}"))
+
+
+@every(FILES)
+def test_enumerations_stay_open(file: Path) -> None:
+    """Row 298: `knownValues` instead of `enum`, no closed unions."""
+    for path, schema in schemas(load(file)["defs"]):
+        assert "enum" not in schema, path
+        assert not schema.get("closed"), path
+
+
+@every(OURS)
+def test_names_are_camels(file: Path) -> None:
+    """Rows 295 and 306."""
+    document = load(file)
+    for name in document["defs"]:
+        assert LOWER_CAMEL.fullmatch(name), name
+    for path, schema in schemas(document["defs"]):
+        for name in schema.get("properties", {}):
+            assert LOWER_CAMEL.fullmatch(name), f"{path}/{name}"
+            assert name not in ("default", "length"), f"{path}/{name}"
+        for error in schema.get("errors", ()):
+            assert UPPER_CAMEL.fullmatch(error["name"]), f"{path}/{error['name']}"
+
+
+@every(OURS)
+def test_every_string_has_a_format_or_a_length_and_not_both(file: Path) -> None:
+    """Row 299."""
+    for path, schema in schemas(load(file)["defs"]):
+        if schema["type"] == "string":
+            assert ("format" in schema) != ("maxLength" in schema), path
+
+
+@every(OURS)
+def test_everything_that_can_grow_is_bounded(file: Path) -> None:
+    for path, schema in schemas(load(file)["defs"]):
+        if schema["type"] == "array":
+            assert "maxLength" in schema, path
+
+
+@every(OURS)
+def test_every_field_says_what_it_means(file: Path) -> None:
+    for path, schema in schemas(load(file)["defs"]):
+        for name, field in schema.get("properties", {}).items():
+            assert field.get("description"), f"{path}/{name}"
+
+
+@every(OURS)
+def test_rates_are_named_for_their_unit(file: Path) -> None:
+    """A whole number that is a share must say of what: parts per million."""
+    for path, schema in schemas(load(file)["defs"]):
+        for name, field in schema.get("properties", {}).items():
+            if re.search(r"(^|[a-z])([rR]ate|[sS]hare|[cC]onfidence|[eE]stimate|[tT]hreshold)([A-Z]|$)", name):
+                assert field["type"] == "integer", f"{path}/{name}"
+                assert name.endswith("Ppm"), f"{path}/{name}"
+
+
+def test_the_readme_lists_every_file() -> None:
+    text = (FOLDER / "README.md").read_text()
+    for file in FILES:
+        assert f"| `{load(file)['id']}` |" in text
