@@ -22,7 +22,6 @@ from labeler.reputation.findings import Finding, Severity
 from labeler.reputation.inputs import Decision
 from labeler.reputation.policy import Policy
 
-
 _STRIKES_KEPT = 16  # more than any policy has terms for
 
 
@@ -90,9 +89,7 @@ def expire(member: Member, now: datetime) -> list[str]:
     return lapsed
 
 
-def decide(
-    member: Member, situation: Situation, policy: Policy, now: datetime, lapsed: list[str]
-) -> list[Change]:
+def decide(member: Member, situation: Situation, policy: Policy, now: datetime, lapsed: list[str]) -> list[Change]:
     """What the rules change about a subject at `now`; `lapsed` is what `expire` just dropped."""
     if MAIL_REMOVED in member.active:
         return []
@@ -119,14 +116,10 @@ def _enforcement(
         return []
     if fired:
         exp = now + throttle_term(member, policy, now)
-        return [
-            Change(Verb.APPLY, MAIL_THROTTLED, exp, fired[0].rule.id, fired[0].rule.summary, tuple(fired))
-        ]
+        return [Change(Verb.APPLY, MAIL_THROTTLED, exp, fired[0].rule.id, fired[0].rule.summary, tuple(fired))]
     if MAIL_SUSPENDED in lapsed:
         reason = "the suspension ended without a review; the throttle stays"
-        return [
-            Change(Verb.APPLY, MAIL_THROTTLED, now + throttle_term(member, policy, now), "unreviewed", reason)
-        ]
+        return [Change(Verb.APPLY, MAIL_THROTTLED, now + throttle_term(member, policy, now), "unreviewed", reason)]
     return []
 
 
@@ -135,9 +128,7 @@ def _suspends(fired: list[Finding], policy: Policy) -> bool:
     return strong or len({finding.rule.family for finding in fired}) >= policy.ladder.suspend_on_findings
 
 
-def _suspend(
-    fired: list[Finding], throttled: ActiveLabel | None, policy: Policy, now: datetime
-) -> list[Change]:
+def _suspend(fired: list[Finding], throttled: ActiveLabel | None, policy: Policy, now: datetime) -> list[Change]:
     first = max(fired, key=lambda finding: finding.severity)
     exp = now + timedelta(seconds=policy.labels[MAIL_SUSPENDED].terms[0].seconds)
     reason = "; ".join(dict.fromkeys(finding.rule.summary for finding in fired))
@@ -156,11 +147,7 @@ def _keep_or_lift(
         if throttled.exp is None or now < throttled.issued + (throttled.exp - throttled.issued) * renew_at:
             return []
         exp = now + (throttled.exp - throttled.issued)
-        return [
-            Change(
-                Verb.RENEW, MAIL_THROTTLED, exp, holding[0].rule.id, holding[0].rule.summary, tuple(holding)
-            )
-        ]
+        return [Change(Verb.RENEW, MAIL_THROTTLED, exp, holding[0].rule.id, holding[0].rule.summary, tuple(holding))]
     held = now - throttled.since >= timedelta(seconds=policy.ladder.min_hold.seconds)
     if held and situation.fresh >= policy.ladder.exit_min_recipients:
         return [Change(Verb.NEGATE, MAIL_THROTTLED, None, throttled.actor, "the cause is gone")]
@@ -179,9 +166,7 @@ def _clean_sender(
     if fired or restricted:
         if active is None:
             return []
-        actor, reason = (
-            (fired[0].rule.id, fired[0].rule.summary) if fired else ("restricted", "mail is restricted")
-        )
+        actor, reason = (fired[0].rule.id, fired[0].rule.summary) if fired else ("restricted", "mail is restricted")
         return [Change(Verb.NEGATE, CLEAN_SENDER, None, actor, reason, tuple(fired))]
     if not situation.clean or situation.silent or CLEAN_SENDER in member.blocked:
         return []
@@ -204,11 +189,7 @@ def throttle_term(member: Member, policy: Policy, now: datetime) -> timedelta:
 
 def enrolment(member: Member, enrolled: bool) -> list[Change]:
     """What enrolling or leaving changes."""
-    if (
-        enrolled
-        and not {RELAY_MEMBER, MAIL_REMOVED} & member.active.keys()
-        and RELAY_MEMBER not in member.blocked
-    ):
+    if enrolled and not {RELAY_MEMBER, MAIL_REMOVED} & member.active.keys() and RELAY_MEMBER not in member.blocked:
         return [Change(Verb.APPLY, RELAY_MEMBER, None, "enrolled", "enrolled with the relay")]
     if not enrolled and RELAY_MEMBER in member.active:
         return [Change(Verb.NEGATE, RELAY_MEMBER, None, "unenrolled", "left the relay")]
@@ -233,9 +214,7 @@ def apply_decision(member: Member, decision: Decision, block_s: int) -> list[Cha
         if active is not None and term is None:
             active.by_operator = True  # the label stands as it is; from here on it is a human's
             continue
-        changes.append(
-            Change(Verb.APPLY, val, now + term if term is not None else None, decision.operator, reason)
-        )
+        changes.append(Change(Verb.APPLY, val, now + term if term is not None else None, decision.operator, reason))
     return changes + _made_untrue(member, changes, decision)
 
 

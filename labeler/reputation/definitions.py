@@ -21,9 +21,7 @@ class Definition(NamedTuple):
 
 
 DEFINITIONS: Final = (
-    Definition(
-        RELAY_MEMBER, "Relay member", "This account is enrolled with the mail relay.", False, True, "inform"
-    ),
+    Definition(RELAY_MEMBER, "Relay member", "This account is enrolled with the mail relay.", False, True, "inform"),
     Definition(
         CLEAN_SENDER,
         "Clean sender",

@@ -48,13 +48,13 @@ def finding_record(finding: Finding) -> dict[str, Any]:
         "k": measured.k,
         "n": measured.n,
         "estimatePpm": ppm(measured.estimate),
-        "comparedPpm": ppm(finding.lower),
-        "thresholdPpm": ppm(finding.threshold),
+        "comparedPpm": ppm(finding.compared),
+        "thresholdPpm": ppm(finding.bar.above),
         "severity": finding.severity.name.lower(),
         "text": describe(finding),
     }
-    if finding.confidence is not None:
-        record["confidencePpm"] = ppm(finding.confidence)
+    if finding.bar.confidence is not None:
+        record["confidencePpm"] = ppm(finding.bar.confidence)
     if measured.first_contact is not None:
         record["firstContactPpm"] = ppm(measured.first_contact)
     return record
@@ -65,13 +65,13 @@ def describe(finding: Finding) -> str:
     measured, rule = finding.measurement, finding.rule
     window = rule.window.text
     if rule.metric.endswith("-rate"):
-        what = (
-            "recipients do not exist" if rule.metric == "invalid-recipient-rate" else "recipients complained"
-        )
-        bound = f"at least {finding.lower:.1%} with {finding.confidence:.0%} confidence"
-        return f"{measured.k} of {measured.n} {what} ({window}): {bound}, limit {finding.threshold:.2g}"
+        what = "recipients do not exist" if rule.metric == "invalid-recipient-rate" else "recipients complained"
+        bound = f"at least {finding.compared:.1%} with {finding.bar.confidence:.0%} confidence"
+        return f"{measured.k} of {measured.n} {what} ({window}): {bound}, limit {finding.bar.above * 100:g} %"
     if rule.metric == "domain-spray":
-        return f"{measured.n} recipients at {measured.k} domains ({window}): {measured.estimate:.0%} have one of their own"
+        return (
+            f"{measured.n} recipients at {measured.k} domains ({window}): {measured.estimate:.0%} have one of their own"
+        )
     return f"{measured.k} messages ({window}), {measured.estimate:.1f} times the agreed {measured.n}"
 
 

@@ -3,7 +3,7 @@
 from enum import IntEnum
 from typing import NamedTuple
 
-from labeler.reputation.metrics import METRIC_FUNCTIONS, Measurement, View, wilson
+from labeler.reputation.metrics import METRICS, Measurement, View, wilson, with_first_contact
 from labeler.reputation.policy import Bar, Caps, Policy, Rule
 from labeler.reputation.windows import SubjectWindows
 
@@ -19,45 +19,49 @@ class Severity(IntEnum):
 class Finding(NamedTuple):
     """One rule's result with every number behind it.
 
-    `holds`: the cause of an intervention is still there (enough events, and the estimate not under `exit_below`). `lower` is
-    the bound that was compared (equal to the estimate for metrics that are not rates).
+    `bar` is the one crossed, or the throttle bar when none was. `holds`: the cause of an intervention is still there
+    (enough events, and the estimate not under `exit_below`).
     """
 
     rule: Rule
     measurement: Measurement
     severity: Severity
-    lower: float
-    threshold: float
-    confidence: float | None
+    bar: Bar
     holds: bool
 
+    @property
+    def compared(self) -> float:
+        """What was held against the bar."""
+        return bound(self.bar, self.measurement)
 
-def crossed(bar: Bar, measured: Measurement) -> tuple[bool, float]:
-    """Whether a bar is crossed, and the bound that was compared with it."""
-    if bar.confidence is None:
-        bound = measured.estimate
-    else:
-        bound = wilson(measured.k, measured.n, bar.confidence)[0]
-    fired = measured.weight >= bar.min_events and bound > bar.above
-    if fired and bar.min_first_contact is not None:
-        fired = measured.first_contact is not None and measured.first_contact > bar.min_first_contact
-    return fired, bound
+
+def bound(bar: Bar, measured: Measurement) -> float:
+    """What a bar compares: the lower end of the interval of a rate, the estimate otherwise."""
+    return measured.estimate if bar.confidence is None else wilson(measured.k, measured.n, bar.confidence)[0]
+
+
+def crossed(bar: Bar, measured: Measurement) -> bool:
+    """Whether a measurement crosses a bar."""
+    if measured.weight < bar.min_events or measured.estimate <= bar.above:  # no bound lies above its estimate
+        return False
+    if bar.min_first_contact is not None and (measured.first_contact or 0.0) <= bar.min_first_contact:
+        return False
+    return bound(bar, measured) > bar.above
 
 
 def find(rule: Rule, windows: SubjectWindows, caps: Caps, now_s: int, floor_s: int) -> Finding:
     """Measure one rule at `now_s`; nothing before `floor_s` counts (a human gave a clean slate then)."""
     since_s = max(now_s - rule.window.seconds, floor_s)
-    measured = METRIC_FUNCTIONS[rule.metric](View(windows, since_s, now_s, caps))
+    view = View(windows, since_s, now_s, caps)
+    measured = METRICS[rule.metric].measure(view)
+    if rule.throttle.min_first_contact is not None and measured.estimate > rule.throttle.above:
+        measured = with_first_contact(measured, view)
     holds = measured.weight >= rule.throttle.min_events and measured.estimate >= rule.exit_below
-    if rule.suspend is not None:
-        fired, bound = crossed(rule.suspend, measured)
-        if fired:
-            return Finding(
-                rule, measured, Severity.SUSPEND, bound, rule.suspend.above, rule.suspend.confidence, holds
-            )
-    fired, bound = crossed(rule.throttle, measured)
-    severity = Severity.THROTTLE if fired else Severity.NONE
-    return Finding(rule, measured, severity, bound, rule.throttle.above, rule.throttle.confidence, holds)
+    if not crossed(rule.throttle, measured):  # nor is the suspend bar then: a policy puts it no lower
+        return Finding(rule, measured, Severity.NONE, rule.throttle, holds)
+    if rule.suspend is not None and crossed(rule.suspend, measured):
+        return Finding(rule, measured, Severity.SUSPEND, rule.suspend, holds)
+    return Finding(rule, measured, Severity.THROTTLE, rule.throttle, holds)
 
 
 def find_all(policy: Policy, windows: SubjectWindows, caps: Caps, now_s: int, floor_s: int) -> list[Finding]:
@@ -65,10 +69,21 @@ def find_all(policy: Policy, windows: SubjectWindows, caps: Caps, now_s: int, fl
     return [find(rule, windows, caps, now_s, floor_s) for rule in policy.rules]
 
 
+def find_possible(policy: Policy, windows: SubjectWindows, caps: Caps, now_s: int, floor_s: int) -> list[Finding]:
+    """The findings of `find_all` that can fire or hold at all; the others have too few events to weigh anything."""
+    return [
+        find(rule, windows, caps, now_s, floor_s)
+        for rule in policy.rules
+        if METRICS[rule.metric].most(windows) >= rule.throttle.min_events
+    ]
+
+
 def is_clean(policy: Policy, windows: SubjectWindows, now_s: int, floor_s: int) -> bool:
     """Whether there is enough evidence, all of it good, to say so."""
     clean = policy.clean
+    if len(windows.reached.last) < clean.min_recipients:
+        return False
     since_s = max(now_s - clean.window.seconds, floor_s)
-    measured = METRIC_FUNCTIONS[clean.metric](View(windows, since_s, now_s, policy.caps))
+    measured = METRICS[clean.metric].measure(View(windows, since_s, now_s, policy.caps))
     enough = measured.n - measured.k >= clean.min_recipients
     return enough and wilson(measured.k, measured.n, clean.confidence)[1] < clean.below

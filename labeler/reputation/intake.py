@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+import msgspec
+
 from labeler.atproto.syntax import is_did
 from labeler.errors import BadInput
 from labeler.reputation.definitions import VALUES
@@ -21,13 +23,13 @@ _MEMORY_DAYS: Final = 9  # LATE + AHEAD, counted in days of reception, rounded u
 _DID_CACHE: Final = 200_000
 
 
-class Rejection(NamedTuple):
+class Rejection(msgspec.Struct, frozen=True, omit_defaults=True):
     """One refused event: its place in the batch, its id if it had one, an error name and a sentence."""
 
     index: int
-    id: str | None
     error: str
     message: str
+    id: str | None = None
 
 
 class Admission(NamedTuple):
@@ -56,15 +58,15 @@ class Intake:
         for index, event in enumerate(events):
             at = event.at
             if at < oldest:
-                rejected.append(Rejection(index, event.id, "TooOld", "The event is more than 7 days old."))
+                rejected.append(Rejection(index, "TooOld", "The event is more than 7 days old.", event.id))
                 continue
             if at > newest:
                 message = "The event lies more than 5 minutes in the future; check the relay's clock."
-                rejected.append(Rejection(index, event.id, "FutureEvent", message))
+                rejected.append(Rejection(index, "FutureEvent", message, event.id))
                 continue
             fault = self._fault(event)
             if fault is not None:
-                rejected.append(Rejection(index, event.id, "InvalidEvent", fault))
+                rejected.append(Rejection(index, "InvalidEvent", fault, event.id))
                 continue
             key = f"{relay} {event.id}"
             if key in today or any(key in day for day in earlier):
@@ -81,9 +83,7 @@ class Intake:
             raise BadInput(f"{decision.did!r} is not a DID.")
         undeclared = sorted({*decision.apply, *decision.negate} - VALUES)
         if undeclared:
-            raise BadInput(
-                f"Undeclared label value: {', '.join(undeclared)}. Declared: {', '.join(sorted(VALUES))}."
-            )
+            raise BadInput(f"Undeclared label value: {', '.join(undeclared)}. Declared: {', '.join(sorted(VALUES))}.")
         both = sorted(set(decision.apply) & set(decision.negate))
         if both:
             raise BadInput(f"The same value cannot be applied and negated at once: {', '.join(both)}.")

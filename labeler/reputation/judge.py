@@ -24,10 +24,10 @@ from labeler.reputation.decisions import (
     expire,
     settle,
 )
-from labeler.reputation.definitions import MAIL_SUSPENDED, MAIL_THROTTLED
-from labeler.reputation.evidence import evidence_record, seal
+from labeler.reputation.definitions import CLEAN_SENDER, MAIL_SUSPENDED, MAIL_THROTTLED
 from labeler.reputation.events import Kind, SendEvent
-from labeler.reputation.findings import find_all, is_clean
+from labeler.reputation.evidence import evidence_record, seal
+from labeler.reputation.findings import find_possible, is_clean
 from labeler.reputation.inputs import Batch, Decision, Input, PolicyActivated, Tick
 from labeler.reputation.metrics import epoch_seconds
 from labeler.reputation.policy import Caps, Policy, parse_policy
@@ -74,6 +74,7 @@ class Judge:
         self._active_dids = DistinctWindow()  # pool size, for the breaker
         self._suspensions: deque[datetime] = deque()  # by rules, in the last 24 h
         self._allowance = 0.0
+        self._horizon_hours = 0
         self._last_batch: datetime | None = None
         self._timers: list[tuple[datetime, str]] = []
 
@@ -105,6 +106,8 @@ class Judge:
     def caps(self, member: Member) -> Caps:
         """The caps agreed with a member, the policy's where nothing was agreed."""
         default = self.policy.caps if self.policy is not None else DEFAULT_CAPS
+        if member.hourly_cap is None and member.daily_cap is None:
+            return default
         return Caps(hourly=member.hourly_cap or default.hourly, daily=member.daily_cap or default.daily)
 
     def _batch(self, batch: Batch, now: datetime) -> list[Emission]:
@@ -148,9 +151,7 @@ class Judge:
         emissions: list[Emission] = []
         while (due := self.due()) is not None and due <= now:
             _, did = heapq.heappop(self._timers)
-            subject = self.subjects[did]
-            subject.timer = None
-            emissions += self._judge(did, subject, now)
+            emissions += self._judge(did, self.subjects[did], now)
         return emissions
 
     def _decision(self, decision: Decision, now: datetime) -> list[Emission]:
@@ -165,6 +166,7 @@ class Judge:
     def _activate(self, record: PolicyActivated) -> list[Emission]:
         """From here on another policy decides; subjects are judged by it when they are next touched."""
         self.policy = parse_policy(record.text)
+        self._horizon_hours = self.policy.horizon_s // HOUR_S + 1
         return []
 
     def _judge(self, did: str, subject: Subject, now: datetime) -> list[Emission]:
@@ -173,22 +175,28 @@ class Judge:
             return []
         member, windows = subject.member, subject.windows
         now_s = epoch_seconds(now)
-        windows.sweep(now_s // HOUR_S, policy.horizon_s // HOUR_S + 1)
-        lapsed = expire(member, now)
+        if now_s // HOUR_S >= windows.swept_hour + 24:
+            windows.sweep(now_s // HOUR_S, self._horizon_hours)
+        lapsed = expire(member, now) if member.active or member.blocked else []
         floor_s = slate_floor(member)
+        findings = find_possible(policy, windows, self.caps(member), now_s, floor_s)
         throttled = member.active.get(MAIL_THROTTLED)
+        due = subject.timer is not None and subject.timer <= now
+        fired = any(finding.severity for finding in findings)
+        clean = is_clean(policy, windows, now_s, floor_s) if due or CLEAN_SENDER not in member.active else False
+        if not (fired or clean or lapsed or due or throttled is not None):
+            return []  # nothing to say and nothing to take back: by far the most common case
         situation = Situation(
-            findings=find_all(policy, windows, self.caps(member), now_s, floor_s),
-            clean=is_clean(policy, windows, now_s, floor_s),
-            fresh=windows.reached.count(epoch_seconds(throttled.since) // HOUR_S)
-            if throttled is not None
-            else 0,
+            findings=findings,
+            clean=clean,
+            fresh=windows.reached.count(epoch_seconds(throttled.since) // HOUR_S) if throttled is not None else 0,
             may_suspend=len(self._suspensions) < self._allowance,
             silent=self._silent(policy, now),
         )
         changes = decide(member, situation, policy, now, lapsed)
         emissions = self._emit(did, subject, changes, now)
-        self._arm(did, subject, now)
+        if changes or lapsed or due:
+            self._arm(did, subject, now)
         return emissions
 
     def _refill(self, now: datetime) -> None:
@@ -199,9 +207,7 @@ class Judge:
         self._active_dids.expire(hour - 48)
         if self.policy is not None:
             guards = self.policy.guards
-            self._allowance = max(
-                guards.breaker_count, guards.breaker_share * self._active_dids.count(hour - 24)
-            )
+            self._allowance = max(guards.breaker_count, guards.breaker_share * self._active_dids.count(hour - 24))
 
     def _silent(self, policy: Policy, now: datetime) -> bool:
         silence = timedelta(seconds=policy.guards.silence.seconds)

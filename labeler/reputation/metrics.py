@@ -93,18 +93,28 @@ def _domain_spray(view: View) -> Measurement:
     since = view.since_s // HOUR_S
     n = view.windows.addressed.count(since)
     k = view.windows.recipient_domains.count(since)
-    estimate = k / n if n else 0.0
-    # Counting first contacts walks every recipient; only a spread that looks like spray is worth it.
-    first = view.windows.first_contacts(since) / n if estimate > 0.5 else None
-    return Measurement(k, n, estimate, n, first)
+    return Measurement(k, n, k / n if n else 0.0, n)
 
 
-METRIC_FUNCTIONS: Final[dict[str, Callable[[View], Measurement]]] = {
-    "invalid-recipient-rate": _invalid_recipients,
-    "complaint-rate": _complaints,
-    "hourly-volume": _hourly_volume,
-    "daily-volume": _daily_volume,
-    "domain-spray": _domain_spray,
+def with_first_contact(measured: Measurement, view: View) -> Measurement:
+    """Add the share of recipients never reached before. It walks every recipient: only for a spread like spray."""
+    share = view.windows.first_contacts(view.since_s // HOUR_S) / measured.n if measured.n else 0.0
+    return measured._replace(first_contact=share)
+
+
+class Metric(NamedTuple):
+    """How to measure, and a bound that no weight can exceed, cheap enough to ask after every event."""
+
+    measure: Callable[[View], Measurement]
+    most: Callable[[SubjectWindows], int]
+
+
+METRICS: Final[dict[str, Metric]] = {
+    "invalid-recipient-rate": Metric(_invalid_recipients, lambda windows: len(windows.invalid.last)),
+    "complaint-rate": Metric(_complaints, lambda windows: len(windows.complained.last)),
+    "hourly-volume": Metric(_hourly_volume, lambda windows: windows.minutes.total),
+    "daily-volume": Metric(_daily_volume, lambda windows: windows.accepted.total),
+    "domain-spray": Metric(_domain_spray, lambda windows: len(windows.addressed.last)),
 }
 
 

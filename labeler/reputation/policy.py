@@ -203,6 +203,8 @@ def _rule_problems(rule: Rule) -> list[str]:
         problems.append("suspend.above must not lie under throttle.above: throttle comes first")
     if rule.suspend is not None and rule.suspend.min_events < rule.throttle.min_events:
         problems.append("suspend.min_events must not lie under throttle.min_events: throttle comes first")
+    if rule.suspend is not None and (rule.suspend.confidence or 0) < (rule.throttle.confidence or 0):
+        problems.append("suspend.confidence must not lie under throttle.confidence: throttle comes first")
     if rule.metric.endswith("-rate") and any(bar.confidence is None for bar in bars):
         problems.append("a rate needs a confidence on every bar, or small senders are judged by chance")
     if not rule.metric.endswith("-rate") and any(bar.confidence is not None for bar in bars):

@@ -16,8 +16,8 @@ from labeler.reputation.definitions import (
     MAIL_THROTTLED,
     RELAY_MEMBER,
 )
-from labeler.reputation.evidence import finding_record
 from labeler.reputation.events import Kind
+from labeler.reputation.evidence import finding_record
 from labeler.reputation.findings import Finding, Severity, crossed, find_all
 from labeler.reputation.judge import Judge, Subject, slate_floor
 from labeler.reputation.metrics import Measurement, epoch_seconds
@@ -48,8 +48,7 @@ class Standing(NamedTuple):
     def full(self) -> dict[str, Any]:
         """Both parts, as `getStanding` answers the subject and operators."""
         labels = [
-            {**label, **extra}
-            for label, extra in zip(self.public["labels"], self.private["labels"], strict=True)
+            {**label, **extra} for label, extra in zip(self.public["labels"], self.private["labels"], strict=True)
         ]
         return {**self.public, **self.private, "labels": labels}
 
@@ -58,9 +57,7 @@ def standing(judge: Judge, did: str, now: datetime) -> Standing:
     """What the fold knows about `did` at `now`; a DID never heard of stands `unknown`."""
     subject = judge.subjects.get(did) or Subject()
     member = subject.member
-    active = {
-        val: label for val, label in sorted(member.active.items()) if label.exp is None or label.exp > now
-    }
+    active = {val: label for val, label in sorted(member.active.items()) if label.exp is None or label.exp > now}
     caps = judge.caps(member)
     state = next((_STATES[val] for val in (*_ENFORCEMENT, CLEAN_SENDER) if val in active), None)
     if state is None:
@@ -95,9 +92,7 @@ def _caps_now(policy: Policy | None, caps: Caps, state: str) -> tuple[int, int]:
 
 def _private(judge: Judge, subject: Subject, caps: Caps, now: datetime, active: list[str]) -> dict[str, Any]:
     member = subject.member
-    reasons = [
-        {"rule": "operator" if member.active[val].by_operator else member.active[val].actor} for val in active
-    ]
+    reasons = [{"rule": "operator" if member.active[val].by_operator else member.active[val].actor} for val in active]
     policy = judge.policy
     if policy is None:
         return {"labels": reasons, "findings": [], "headroom": [], "clears": [], "counts": {}}
@@ -128,9 +123,7 @@ def headroom(finding: Finding) -> dict[str, Any]:
     rule, measured = finding.rule, finding.measurement
     remaining = 0 if finding.severity is not Severity.NONE else _remaining(rule, measured)
     unit = _UNITS[rule.metric]
-    text = (
-        f"{remaining} more {unit} until {rule.id} throttles" if remaining else f"{rule.id} has been crossed"
-    )
+    text = f"{remaining} more {unit} until {rule.id} throttles" if remaining else f"{rule.id} has been crossed"
     return {"rule": rule.id, "metric": rule.metric, "remaining": remaining, "text": text}
 
 
@@ -148,7 +141,7 @@ def _remaining(rule: Rule, measured: Measurement) -> int:
     low, high = 1, _HEADROOM_MAX
     while low < high:
         middle = (low + high) // 2
-        if crossed(rule.throttle, _after(rule, measured, middle))[0]:
+        if crossed(rule.throttle, _after(rule, measured, middle)):
             high = middle
         else:
             low = middle + 1

@@ -16,21 +16,21 @@ from labeler.reputation.events import OUTCOMES, Kind, SendEvent
 
 HOUR_S: Final = 3600
 MINUTE_S: Final = 60
-BINDING_HOURS: Final = (
-    9 * 24
-)  # an outcome may be 7 days late, and asynchronous bounces take days of their own
+BINDING_HOURS: Final = 9 * 24  # an outcome may be 7 days late, and asynchronous bounces take days of their own
 CONTACT_HOURS: Final = 30 * 24  # who was reached in the last month is no first contact
 STASH_MAX: Final = 10_000  # unbound outcomes kept per subject, waiting for an acceptance
 
 
 class DistinctWindow:
-    """Distinct items over any window up to the horizon. `record` is O(1), `count` is O(buckets)."""
+    """Distinct items over any window up to the horizon. `record` is O(1); so is `count`, until the window moves on."""
 
-    __slots__ = ("alive", "last")
+    __slots__ = ("_since", "_total", "alive", "last")
 
     def __init__(self) -> None:
         self.last: dict[str, int] = {}
         self.alive: dict[int, int] = {}
+        self._since = 0  # the window last asked for, and its count, kept up to date by `record`
+        self._total = 0
 
     def record(self, item: str, bucket: int) -> None:
         """See `item` in `bucket`; an older bucket than the one known changes nothing."""
@@ -39,13 +39,20 @@ class DistinctWindow:
             if known >= bucket:
                 return
             self.alive[known] -= 1
+            if known < self._since <= bucket:
+                self._total += 1
+        elif bucket >= self._since:
+            self._total += 1
         self.last[item] = bucket
         alive = self.alive
         alive[bucket] = alive.get(bucket, 0) + 1
 
     def count(self, since: int) -> int:
         """How many distinct items were seen in a bucket ≥ `since`."""
-        return sum(number for bucket, number in self.alive.items() if bucket >= since)
+        if since != self._since:
+            self._since = since
+            self._total = sum(number for bucket, number in self.alive.items() if bucket >= since)
+        return self._total
 
     def items(self, since: int) -> Iterator[str]:
         """The distinct items seen in a bucket ≥ `since`, in order of first sight."""
@@ -56,28 +63,40 @@ class DistinctWindow:
         if any(bucket < before for bucket in self.alive):
             self.last = {item: bucket for item, bucket in self.last.items() if bucket >= before}
             self.alive = {bucket: number for bucket, number in self.alive.items() if bucket >= before}
+            self._since, self._total = 0, len(self.last)
 
 
 class CountWindow:
-    """How many, over any window up to the horizon."""
+    """How many, over any window up to the horizon. `total` counts everything not yet expired."""
 
-    __slots__ = ("buckets",)
+    __slots__ = ("_inside", "_since", "buckets", "total")
 
     def __init__(self) -> None:
         self.buckets: dict[int, int] = {}
+        self.total = 0
+        self._since = 0  # the window last asked for, and its count, kept up to date by `add`
+        self._inside = 0
 
     def add(self, bucket: int) -> None:
         """Count one in `bucket`."""
         self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+        self.total += 1
+        if bucket >= self._since:
+            self._inside += 1
 
     def count(self, since: int) -> int:
         """How many in buckets ≥ `since`."""
-        return sum(number for bucket, number in self.buckets.items() if bucket >= since)
+        if since != self._since:
+            self._since = since
+            self._inside = sum(number for bucket, number in self.buckets.items() if bucket >= since)
+        return self._inside
 
     def expire(self, before: int) -> None:
         """Forget buckets < `before`."""
         if any(bucket < before for bucket in self.buckets):
             self.buckets = {bucket: number for bucket, number in self.buckets.items() if bucket >= before}
+            self.total = sum(self.buckets.values())
+            self._since, self._inside = 0, self.total
 
 
 class DomainWindows:
@@ -198,9 +217,7 @@ class SubjectWindows:
         return sum(first.get(recipient, since) >= since for recipient in self.addressed.items(since))
 
     def sweep(self, hour: int, horizon_hours: int) -> None:
-        """Forget what no window can see any more. Changes no count; called about once a day per subject."""
-        if hour < self.swept_hour + 24:
-            return
+        """Forget what no window can see any more. Changes no count; due once `hour` ≥ `swept_hour` + 24."""
         self.swept_hour = hour
         floor = hour - horizon_hours
         self.minutes.expire((hour - 2) * (HOUR_S // MINUTE_S))
@@ -214,9 +231,7 @@ class SubjectWindows:
         kept = self.delivered.last
         self.first_delivered = {item: first for item, first in self.first_delivered.items() if item in kept}
         oldest = (hour - BINDING_HOURS) * HOUR_S
-        self.stash = {
-            key: events for key, events in self.stash.items() if events[-1].at.timestamp() >= oldest
-        }
+        self.stash = {key: events for key, events in self.stash.items() if events[-1].at.timestamp() >= oldest}
 
     def _windows(self) -> Iterable[DistinctWindow | CountWindow]:
         return (
