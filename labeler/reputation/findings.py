@@ -42,11 +42,16 @@ def bound(bar: Bar, measured: Measurement) -> float:
 
 def crossed(bar: Bar, measured: Measurement) -> bool:
     """Whether a measurement crosses a bar."""
-    if measured.weight < bar.min_events or measured.estimate <= bar.above:  # no bound lies above its estimate
+    if not _may_cross(bar, measured):
         return False
     if bar.min_first_contact is not None and (measured.first_contact or 0.0) <= bar.min_first_contact:
         return False
     return bound(bar, measured) > bar.above
+
+
+def _may_cross(bar: Bar, measured: Measurement) -> bool:
+    """What can be told without a bound: none lies above its estimate."""
+    return measured.weight >= bar.min_events and measured.estimate > bar.above
 
 
 def find(rule: Rule, windows: SubjectWindows, caps: Caps, now_s: int, floor_s: int) -> Finding:
@@ -54,7 +59,7 @@ def find(rule: Rule, windows: SubjectWindows, caps: Caps, now_s: int, floor_s: i
     since_s = max(now_s - rule.window.seconds, floor_s)
     view = View(windows, since_s, now_s, caps)
     measured = METRICS[rule.metric].measure(view)
-    if rule.throttle.min_first_contact is not None and measured.estimate > rule.throttle.above:
+    if rule.throttle.min_first_contact is not None and _may_cross(rule.throttle, measured):
         measured = with_first_contact(measured, view)
     holds = measured.weight >= rule.throttle.min_events and measured.estimate >= rule.exit_below
     if not crossed(rule.throttle, measured):  # nor is the suspend bar then: a policy puts it no lower
@@ -74,7 +79,7 @@ def find_possible(policy: Policy, windows: SubjectWindows, caps: Caps, now_s: in
     return [
         find(rule, windows, caps, now_s, floor_s)
         for rule in policy.rules
-        if METRICS[rule.metric].most(windows) >= rule.throttle.min_events
+        if METRICS[rule.metric].possible(rule, windows, caps)
     ]
 
 

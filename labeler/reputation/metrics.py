@@ -10,7 +10,7 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
-from labeler.reputation.policy import Caps
+from labeler.reputation.policy import Caps, Rule
 from labeler.reputation.windows import HOUR_S, MINUTE_S, SubjectWindows
 
 
@@ -102,19 +102,40 @@ def with_first_contact(measured: Measurement, view: View) -> Measurement:
     return measured._replace(first_contact=share)
 
 
+def _enough_invalid(rule: Rule, windows: SubjectWindows, _caps: Caps) -> bool:
+    return len(windows.invalid.last) >= rule.throttle.min_events
+
+
+def _enough_complaints(rule: Rule, windows: SubjectWindows, _caps: Caps) -> bool:
+    return len(windows.complained.last) >= rule.throttle.min_events
+
+
+def _enough_this_hour(rule: Rule, windows: SubjectWindows, caps: Caps) -> bool:
+    return windows.minutes.total >= max(rule.throttle.min_events, rule.exit_below * caps.hourly)
+
+
+def _enough_today(rule: Rule, windows: SubjectWindows, caps: Caps) -> bool:
+    return windows.accepted.total >= max(rule.throttle.min_events, rule.exit_below * caps.daily)
+
+
+def _enough_domains(rule: Rule, windows: SubjectWindows, _caps: Caps) -> bool:
+    return len(windows.recipient_domains.last) >= rule.throttle.min_events * rule.exit_below
+
+
 class Metric(NamedTuple):
-    """How to measure, and a bound that no weight can exceed, cheap enough to ask after every event."""
+    """How to measure, and whether a rule on it could fire or hold at all: a bound on everything not yet forgotten,
+    cheap enough to ask after every batch."""
 
     measure: Callable[[View], Measurement]
-    most: Callable[[SubjectWindows], int]
+    possible: Callable[[Rule, SubjectWindows, Caps], bool]
 
 
 METRICS: Final[dict[str, Metric]] = {
-    "invalid-recipient-rate": Metric(_invalid_recipients, lambda windows: len(windows.invalid.last)),
-    "complaint-rate": Metric(_complaints, lambda windows: len(windows.complained.last)),
-    "hourly-volume": Metric(_hourly_volume, lambda windows: windows.minutes.total),
-    "daily-volume": Metric(_daily_volume, lambda windows: windows.accepted.total),
-    "domain-spray": Metric(_domain_spray, lambda windows: len(windows.addressed.last)),
+    "invalid-recipient-rate": Metric(_invalid_recipients, _enough_invalid),
+    "complaint-rate": Metric(_complaints, _enough_complaints),
+    "hourly-volume": Metric(_hourly_volume, _enough_this_hour),
+    "daily-volume": Metric(_daily_volume, _enough_today),
+    "domain-spray": Metric(_domain_spray, _enough_domains),
 }
 
 

@@ -18,6 +18,8 @@ HOUR_S: Final = 3600
 MINUTE_S: Final = 60
 BINDING_HOURS: Final = 9 * 24  # an outcome may be 7 days late, and asynchronous bounces take days of their own
 CONTACT_HOURS: Final = 30 * 24  # who was reached in the last month is no first contact
+_MINUTES_SEEN: Final = 66  # the last hour, seen from a clock up to five minutes behind the newest event
+_MINUTES_KEPT: Final = 2 * _MINUTES_SEEN
 STASH_MAX: Final = 10_000  # unbound outcomes kept per subject, waiting for an acceptance
 
 
@@ -172,7 +174,10 @@ class SubjectWindows:
 
     def _accept(self, relay: str, event: SendEvent, at_s: int, invalid_codes: frozenset[str]) -> None:
         hour = at_s // HOUR_S
-        self.minutes.add(at_s // MINUTE_S)
+        minutes = self.minutes
+        minutes.add(at_s // MINUTE_S)
+        if len(minutes.buckets) > _MINUTES_KEPT:
+            minutes.expire(max(minutes.buckets) - _MINUTES_SEEN)
         self.accepted.add(hour)
         if event.domain is not None:
             self._domain(event.domain).accepted.add(hour)
