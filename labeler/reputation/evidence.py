@@ -3,18 +3,15 @@
 Shares are parts per million: the atproto data model has no floats (data-model spec §Why No Floats).
 """
 
-import hashlib
-from base64 import b32encode
 from datetime import datetime
 from typing import Any, Final
 
-from labeler.atproto.cbor import encode
+from labeler.atproto.cbor import cid_of, encode
 from labeler.atproto.syntax import format_datetime
 from labeler.reputation.decisions import Change
 from labeler.reputation.findings import Finding
 
 PPM: Final = 1_000_000
-_CID_HEAD: Final = b"\x01\x71\x12\x20"  # CIDv1, DAG-CBOR, SHA-256, 32 bytes
 
 
 def ppm(share: float) -> int:
@@ -75,12 +72,7 @@ def describe(finding: Finding) -> str:
     return f"{measured.k} messages ({window}), {measured.estimate:.1f} times the agreed {measured.n}"
 
 
-def address(raw: bytes) -> str:
-    """The CID of canonical bytes: v1, base32, DAG-CBOR codec, SHA-256 (data-model spec §Link and CID Formats)."""
-    return "b" + b32encode(_CID_HEAD + hashlib.sha256(raw).digest()).decode().lower().rstrip("=")
-
-
 def seal(record: dict[str, Any]) -> tuple[bytes, str]:
     """Canonical bytes of an evidence record and their CID."""
     raw = encode(record)
-    return raw, address(raw)
+    return raw, cid_of(raw)
