@@ -10,6 +10,7 @@ Sources: the DRISL specification; RFC 8949 §3 (encoding), §4.2.1 (order of key
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, TypeAlias
 
 from labeler.atproto.syntax import CID_DRISL_SHA256, CID_HEADS, cid_text
@@ -25,7 +26,7 @@ class Link:
     cid: bytes
 
 
-Value: TypeAlias = "None | bool | int | str | bytes | Link | list[Value] | dict[str, Value]"
+Value: TypeAlias = "bool | int | str | bytes | Link | list[Value] | dict[str, Value] | None"
 
 
 def encode(value: object) -> bytes:
@@ -75,27 +76,24 @@ def head(major: int, argument: int) -> bytes:
 
 
 def _encoded(value: object, depth: int) -> bytes:
-    match value:
-        case str():
-            text = _utf8(value)
-            return head(0x60, len(text)) + text
-        case None:
-            return b"\xf6"
-        case bool():
-            return b"\xf5" if value else b"\xf4"
-        case int():
-            return head(0x00, value) if value >= 0 else head(0x20, -1 - value)
-        case bytes():
-            return head(0x40, len(value)) + value
-        case list() | tuple():
-            below = _one_deeper(depth)
-            return b"".join((head(0x80, len(value)), *(_encoded(item, below) for item in value)))
-        case Mapping():
-            return _encoded_map(value, _one_deeper(depth))
-        case Link():
-            return b"\xd8\x2a\x58\x25\x00" + _checked_cid(value.cid)
-        case _:
-            raise BadInput(f"CBOR: {type(value).__name__} has no place in the data model")
+    if isinstance(value, str):
+        return _encoded_text(value)
+    if value is None:
+        return b"\xf6"
+    if isinstance(value, bool):  # before int, which it is too
+        return b"\xf5" if value else b"\xf4"
+    if isinstance(value, int):
+        return head(0x00, value) if value >= 0 else head(0x20, -1 - value)
+    if isinstance(value, bytes):
+        return head(0x40, len(value)) + value
+    if isinstance(value, Mapping):
+        return _encoded_map(value, _one_deeper(depth))
+    if isinstance(value, list | tuple):
+        below = _one_deeper(depth)
+        return b"".join((head(0x80, len(value)), *(_encoded(item, below) for item in value)))
+    if isinstance(value, Link):
+        return b"\xd8\x2a\x58\x25\x00" + _checked_cid(value.cid)
+    raise BadInput(f"CBOR: {type(value).__name__} has no place in the data model")
 
 
 def _encoded_map(value: Mapping[object, object], depth: int) -> bytes:
@@ -103,17 +101,17 @@ def _encoded_map(value: Mapping[object, object], depth: int) -> bytes:
     for key, item in value.items():
         if not isinstance(key, str):
             raise BadInput("CBOR: keys are strings")
-        entries.append((_utf8(key), item))
-    entries.sort(key=_key_order)
-    parts = [head(0xA0, len(entries))]
-    for raw_key, item in entries:
-        parts += (head(0x60, len(raw_key)), raw_key, _encoded(item, depth))
-    return b"".join(parts)
+        entries.append((_encoded_text(key), _encoded(item, depth)))
+    entries.sort()  # by encoded key (RFC 8949 §4.2.1): shorter ones first, as their heads are smaller
+    return b"".join((head(0xA0, len(entries)), *chain.from_iterable(entries)))
 
 
-def _key_order(entry: tuple[bytes, object]) -> tuple[int, bytes]:
-    """Shorter key first, then byte by byte: the order of the encoded keys (RFC 8949 §4.2.1)."""
-    return len(entry[0]), entry[0]
+def _encoded_text(text: str) -> bytes:
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError:
+        raise BadInput("CBOR: a lone surrogate is no text") from None
+    return head(0x60, len(raw)) + raw
 
 
 def _item(raw: bytes, at: int, depth: int) -> tuple[Value, int]:
@@ -180,16 +178,15 @@ def _list(raw: bytes, at: int, length: int, depth: int) -> tuple[list[Value], in
 def _map(raw: bytes, at: int, length: int, depth: int) -> tuple[dict[str, Value], int]:
     _check_room(raw, at, 2 * length)
     items: dict[str, Value] = {}
-    before = (-1, b"")
+    before = b""
     for _ in range(length):
         start = at
         key, at = _item(raw, at, depth)
         if not isinstance(key, str):
             raise BadInput("CBOR: keys are strings")
-        order = (at - start, raw[start:at])
-        if order <= before:
+        if raw[start:at] <= before:  # the order of the encoded keys (RFC 8949 §4.2.1): shorter ones first
             raise BadInput("CBOR: keys are out of order or double")
-        before = order
+        before = raw[start:at]
         items[key], at = _item(raw, at, depth)
     return items, at
 
@@ -197,10 +194,10 @@ def _map(raw: bytes, at: int, length: int, depth: int) -> tuple[dict[str, Value]
 def _link(raw: bytes, at: int, tag: int) -> tuple[Link, int]:
     if tag != 42:
         raise BadInput("CBOR: no tag but 42 is allowed")
-    inner, at = _item(raw, at, MAX_DEPTH)
-    if not isinstance(inner, bytes) or inner[:1] != b"\x00":
-        raise BadInput("CBOR: a link holds a zero and a CID")
-    return Link(_checked_cid(inner[1:])), at
+    if raw[at : at + 3] != b"\x58\x25\x00":
+        raise BadInput("CBOR: a link holds 37 bytes, a zero and a CID")
+    cid, at = _slice(raw, at + 3, 36)
+    return Link(_checked_cid(cid)), at
 
 
 def _simple(byte: int) -> Value:
@@ -227,10 +224,3 @@ def _check_room(raw: bytes, at: int, items: int) -> None:
     """Refuse a length that the remaining bytes cannot hold, before looping over it."""
     if items > len(raw) - at:
         raise BadInput("CBOR: ends too early")
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise BadInput("CBOR: a lone surrogate is no text") from None

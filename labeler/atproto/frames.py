@@ -1,4 +1,4 @@
-"""Frames of `com.atproto.label.subscribeLabels`: two CBOR items, a header and a payload (event-stream spec §Framing)."""
+"""Frames of `com.atproto.label.subscribeLabels`: a header and a payload in CBOR (event-stream spec §Framing)."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -82,7 +82,7 @@ def check_uri(text: str) -> str:
 
 
 def is_at_uri(text: str) -> bool:
-    """Tell whether `text` is an at-uri as lexicons mean it: DID or handle, then optionally collection and record key."""
+    """Tell whether `text` is an at-uri as lexicons have it: DID or handle, then perhaps collection and record key."""
     if not text.startswith("at://") or len(text) > MAX_URI_BYTES:
         return False
     authority, *path = text[5:].split("/")
