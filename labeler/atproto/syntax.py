@@ -68,8 +68,8 @@ def is_record_key(text: str) -> bool:
 def is_uri(text: str) -> bool:
     """Tell whether `text` is a URI in the sense of RFC 3986: ASCII, a scheme, no white space, at most 8 KiB.
 
-    The pattern is the narrower of what the TypeScript and the Go implementation take, so what passes here reaches
-    every consumer.
+    Letters outside ASCII are refused, as RFC 3986 does and the Go implementation with it. What we publish ourselves,
+    bare DIDs and at-uris, passes everywhere.
     """
     return len(text) <= MAX_URI_BYTES and _URI.fullmatch(text) is not None
 
