@@ -1,7 +1,7 @@
 """DRISL, the one deterministic form of CBOR that the protocol signs and sends (formerly called DAG-CBOR).
 
 Written out here rather than taken from libipld: that library hands a link back as plain bytes, and writes any byte
-string that happens to parse as a CID (about one signature in 260 000) as a link. A codec underneath signatures has to
+string that begins like a CID (about one signature in a thousand) as a link. A codec underneath signatures has to
 be exact in both directions.
 
 Sources: the DRISL specification; RFC 8949 §3 (encoding), §4.2.1 (order of keys); data model spec §Why No Floats.
