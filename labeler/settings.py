@@ -1,0 +1,395 @@
+"""The configuration: one frozen object out of `labeler.toml` and the environment, or one message naming every mistake.
+
+Rule 1: nothing else reads the environment. Rule 2: an unknown key or a wrong type stops the start; a value is never
+guessed. Rule 3: a key is overridden by `LABELER_SECTION__KEY` (`LABELER_RELAYS__0__DID` reaches into a list).
+"""
+
+import difflib
+import ipaddress
+import itertools
+import json
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from labeler.atproto.did_document import did_web_url
+from labeler.atproto.syntax import check_did
+from labeler.errors import BadInput, Misconfigured
+
+PREFIX: Final = "LABELER_"
+TOKEN_VARIABLE: Final = "LABELER_TOKEN"  # noqa: S105 - the name of a variable, not a token
+SHOWN_HASH_CHARS: Final = 8
+
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+def _did(text: str) -> str:
+    try:
+        return check_did(text)
+    except BadInput:
+        raise ValueError("not a DID; write did:web:<hostname> or did:plc:…") from None
+
+
+def _own_did(text: str) -> str:
+    if _did(text).startswith("did:web:"):
+        try:
+            did_web_url(text)
+        except BadInput as error:
+            raise ValueError(f"{error.message}; the others could not fetch its document") from None
+    return text
+
+
+def did_of(hostname: str) -> str:
+    """Return the did:web of a host; the colon before a port is written %3A (DID spec §did:web)."""
+    return "did:web:" + hostname.replace(":", "%3A")
+
+
+def _hostname(text: str) -> str:
+    name = text.lower()
+    try:
+        did_web_url(did_of(name))
+    except BadInput:
+        raise ValueError(
+            "not a public host name; write it like labeler.example.com, or localhost:8080 for a trial"
+        ) from None
+    return name
+
+
+def _listen(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not host or (":" in host and not bracketed):
+        raise ValueError("not host:port; write it like 127.0.0.1:8080 or [::1]:8080")
+    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise ValueError("its port is not a number up to 65535; write it like 127.0.0.1:8080")
+    return text
+
+
+def _hash(text: str) -> str:
+    if _SHA256.fullmatch(text.lower()) is None:
+        raise ValueError('not a SHA-256 in hex (64 digits); get it with: printf %s "$TOKEN" | sha256sum')
+    return text.lower()
+
+
+def _sqlite(text: str) -> str:
+    if text != "sqlite":
+        raise ValueError('not a storage of this version; write "sqlite"')
+    return text
+
+
+def _written(value: Any) -> Any:
+    """Defaults are checked like what stands in the file, and there a path is text."""
+    return str(value) if isinstance(value, Path) else value
+
+
+def _beside(path: Path, info: ValidationInfo) -> Path:
+    """Relative paths are relative to the file they stand in."""
+    folder: Path = (info.context or {}).get("folder", Path())
+    return Path(os.path.abspath(folder / path))  # `..` goes, links stay
+
+
+def _folder(path: Path) -> Path:
+    mode = _mode(path)
+    if mode is not None and not stat.S_ISDIR(mode):
+        raise ValueError(f"{path} is not a folder")
+    return path
+
+
+def _file(path: Path) -> Path:
+    mode = _mode(path)
+    if mode is None:
+        raise ValueError(f"no such file: {path}")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is not a file")
+    return path
+
+
+def _key_file(path: Path) -> Path:
+    mode = _mode(path)
+    if mode is None:
+        raise ValueError(f"no such file: {path}; make a key with: labeler keygen {path}")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is not a file")
+    if mode & _OTHERS:
+        raise ValueError(f"mode {stat.S_IMODE(mode):04o} lets others at the signing key; chmod 600 {path}")
+    return path
+
+
+def _mode(path: Path) -> int | None:
+    """Type and permissions, None where there is nothing."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be looked at: {error.strerror}") from error
+
+
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError("not a network; write it like 127.0.0.0/8 or ::1/128") from None
+    return text
+
+
+_PATH: Final = (BeforeValidator(_written), AfterValidator(_beside))
+
+Did = Annotated[str, AfterValidator(_did)]
+Sha256 = Annotated[str, AfterValidator(_hash)]
+Medium = Annotated[str, AfterValidator(_sqlite)]
+Network = Annotated[str, AfterValidator(_network)]
+Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class _Section(BaseModel):
+    """Unknown keys are errors everywhere; nothing changes after the start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+
+
+class Service(_Section):
+    """Who the labeler is, where it listens, where its files lie."""
+
+    hostname: Annotated[str, AfterValidator(_hostname)] = Field(
+        description="Public host name; localhost:<port> for a trial on one machine."
+    )
+    did: Annotated[str, AfterValidator(_own_did)] = Field(
+        default_factory=lambda data: did_of(data["hostname"]),
+        description="The labeler's DID, source of every label. Default: did:web:<hostname>.",
+    )
+    listen: Annotated[str, AfterValidator(_listen)] = Field(
+        default="127.0.0.1:8080",
+        description="Address and port of the HTTP server; TLS is the reverse proxy's business.",
+    )
+    data_dir: Annotated[Path, *_PATH, AfterValidator(_folder)] = Field(
+        default=Path("data"), description="Folder of the two logs and the lock; made on the first start."
+    )
+    signing_key_file: Annotated[Path, *_PATH, AfterValidator(_key_file)] = Field(
+        default=Path("signing.key"),
+        strict=False,
+        description="The label key, 32 bytes of hex or a multikey, mode 0600.",
+    )
+    policy_file: Annotated[Path, *_PATH, AfterValidator(_file)] = Field(
+        default=Path("policy.toml"), description="The policy; taken up again whenever it changes."
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        default=("127.0.0.0/8", "::1/128"), description="Networks whose X-Forwarded-For is believed."
+    )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on; port 0 takes any free one."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def endpoint(self) -> str:
+        """The public origin, without trailing slash."""
+        scheme = "http" if self.hostname.partition(":")[0] == "localhost" else "https"
+        return f"{scheme}://{self.hostname}"
+
+
+class Storage(_Section):
+    """Where the two logs are kept."""
+
+    labels: Medium = Field(default="sqlite", description="The label log.")
+    telemetry: Medium = Field(default="sqlite", description="The input log.")
+
+
+class Relay(_Section):
+    """A mail relay that may send telemetry."""
+
+    did: Did = Field(description="The relay's DID.")
+    token_sha256: Sha256 | None = Field(default=None, description="SHA-256 of its bearer token, in hex.", repr=False)
+
+
+class Operator(_Section):
+    """Somebody who may decide."""
+
+    did: Did = Field(description="The operator's DID.")
+    role: Literal["admin", "moderator", "triage"] = Field(
+        description="moderator may label, triage may comment and acknowledge, admin may do everything."
+    )
+    token_sha256: Sha256 | None = Field(
+        default=None, description="SHA-256 of the operator's bearer token, in hex.", repr=False
+    )
+
+
+class Limits(_Section):
+    """What one client may ask of the service."""
+
+    batch_bytes: Bytes = Field(default=2 * 1024 * 1024, description="Body of submitEvents, after decompression.")
+    json_bytes: Bytes = Field(default=100 * 1024, description="Body of every other procedure.")
+    subscribers: Count = Field(default=5_000, description="Open label subscriptions in all.")
+    subscribers_per_address: Count = Field(default=100, description="Open label subscriptions of one address.")
+    slow_consumer_bytes: Bytes = Field(default=128 * 1024, description="What the kernel buffers for one subscriber.")
+    slow_consumer_seconds: Seconds = Field(
+        default=30.0, description="A subscriber taking no byte for so long is cut off."
+    )
+    ping_seconds: Seconds = Field(default=30.0, description="Between pings on an idle subscription.")
+    silent_seconds: Seconds = Field(default=600.0, description="A subscriber with unread labels may be silent so long.")
+
+
+class Settings(_Section):
+    """The whole configuration."""
+
+    service: Service = Field(description="Who the labeler is, where it listens, where its files lie.")
+    storage: Storage = Field(default=Storage(), description="Where the two logs are kept.")
+    relays: tuple[Relay, ...] = Field(default=(), description="Mail relays that may send telemetry.")
+    operators: tuple[Operator, ...] = Field(default=(), description="Who may decide.")
+    limits: Limits = Field(default=Limits(), description="What one client may ask of the service.")
+
+    @field_validator("operators")
+    @classmethod
+    def _one_caller_a_token(cls, operators: tuple[Operator, ...], info: ValidationInfo) -> tuple[Operator, ...]:
+        seen: dict[str, str] = {}
+        callers: list[Relay | Operator] = [*info.data.get("relays", ()), *operators]
+        for caller in callers:
+            if caller.token_sha256 is None:
+                continue
+            if caller.token_sha256 in seen:
+                raise ValueError(
+                    f"{caller.did} and {seen[caller.token_sha256]} have the same token; give each caller its own"
+                )
+            seen[caller.token_sha256] = caller.did
+        return operators
+
+    def describe(self) -> dict[str, Any]:
+        """Everything as resolved, JSON-ready; of token hashes only the first digits."""
+        tree = self.model_dump(mode="json")
+        for caller in (*tree["relays"], *tree["operators"]):
+            if caller["token_sha256"] is not None:
+                caller["token_sha256"] = caller["token_sha256"][:SHOWN_HASH_CHARS] + "…"
+        return tree
+
+
+def load_settings(path: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read `path` with the overrides of `environ` (the process's own if None).
+
+    Raises `Misconfigured` with one message that lists every mistake: file or variable, key, fix.
+    """
+    tree = _read(path)
+    origins = _override(tree, os.environ if environ is None else environ)
+    try:
+        # JSON, because strict JSON knows arrays, paths and numbers, and takes no "5" for a 5.
+        return Settings.model_validate_json(json.dumps(tree, default=str), context={"folder": path.absolute().parent})
+    except ValidationError as error:
+        problems = [
+            _problem(detail, origins)  # a default that waits for a broken key is not a mistake of its own
+            for detail in error.errors(include_url=False)
+            if detail["type"] != "default_factory_not_called"
+        ]
+    if len(problems) == 1:
+        raise Misconfigured(f"{path}: {problems[0]}")
+    raise Misconfigured(f"{path}: {len(problems)} mistakes\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+def operator_token(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the operator's bearer token from LABELER_TOKEN, None when there is none."""
+    return (os.environ if environ is None else environ).get(TOKEN_VARIABLE) or None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Misconfigured(
+            f"{path}: no such file; make one with `labeler init DIR --hostname H`, or name it with --config"
+        ) from None
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        raise Misconfigured(f"{path}: not TOML: {error}") from error
+
+
+def _override(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[str | int, ...], str]:
+    """Write the variables into `tree`; return which key came from which variable."""
+    origins: dict[tuple[str | int, ...], str] = {}
+    for name in sorted(environ):
+        keys = name.removeprefix(PREFIX).lower().split("__")
+        if not name.startswith(PREFIX) or len(keys) < 2:
+            continue
+        place = tuple(int(key) if key.isdecimal() else key for key in keys)
+        _put(tree, place, _typed(_fields(place[:-1]), place[-1], environ[name]), name)
+        origins[place] = name
+    return origins
+
+
+def _put(tree: Any, place: tuple[str | int, ...], value: Any, name: str) -> None:
+    for key, inner in itertools.pairwise(place):
+        if isinstance(tree, list) and isinstance(key, int) and key == len(tree):
+            tree.append({})
+        if isinstance(tree, dict):
+            tree.setdefault(key, [] if isinstance(inner, int) else {})
+        try:
+            tree = tree[key]
+        except (IndexError, KeyError, TypeError):
+            raise Misconfigured(f"{name}: there is no such place in the configuration") from None
+    if not isinstance(tree, dict):
+        raise Misconfigured(f"{name}: there is no such key in the configuration")
+    tree[place[-1]] = value
+
+
+def _typed(fields: Mapping[str, Any], key: str | int, text: str) -> Any:
+    """A variable is text; numbers and lists are read out of it as JSON."""
+    if not isinstance(key, str) or key not in fields:
+        return text
+    if fields[key].annotation not in (int, float) and get_origin(fields[key].annotation) is not tuple:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # the type check tells what is wrong
+
+
+def _fields(place: tuple[str | int, ...]) -> Mapping[str, Any]:
+    """Return the fields of the section at `place`, none where there is no such section."""
+    model: Any = Settings
+    for key in place:
+        if isinstance(key, int):
+            continue
+        field = model.model_fields.get(key)
+        if field is None:
+            return {}
+        model = next((arg for arg in get_args(field.annotation) if arg is not Ellipsis), field.annotation)
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return {}
+    return model.model_fields if model is not Settings or not place else {}
+
+
+def _problem(detail: Any, origins: Mapping[tuple[str | int, ...], str]) -> str:
+    place: tuple[str | int, ...] = detail["loc"]
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+    origin = next((name for at, name in origins.items() if at[: len(place)] == place), None)
+    where = f"{key} (from {origin})" if origin is not None else key
+    fields = _fields(place[:-1])
+    match detail["type"]:
+        case "extra_forbidden":
+            close = difflib.get_close_matches(str(place[-1]), fields, n=1)
+            return f"{where}: unknown key; " + (f"did you mean {close[0]}?" if close else f"known: {', '.join(fields)}")
+        case "missing":
+            return f"{where}: missing; {fields[str(place[-1])].description}"
+        case "value_error":
+            return f"{where}: {detail['ctx']['error']}"
+        case _:
+            given = "" if isinstance(detail["input"], dict | list) else f", not {detail['input']!r}"
+            return f"{where}: {detail['msg'].replace('Input should', 'should')}{given}"
