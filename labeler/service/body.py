@@ -1,0 +1,92 @@
+"""Request bodies: bounded before they are read, and bounded again after decompression.
+
+The XRPC error names follow the reference (`PayloadTooLarge`, `UnsupportedMediaType`, `InvalidRequest`).
+"""
+
+import asyncio
+import zlib
+
+import zstandard
+from aiohttp import web
+
+from labeler.errors import BadInput
+
+READ_SECONDS = 30.0  # a body that takes longer is not a slow link but a held connection
+ZSTD_WINDOW_BYTES = 8 * 1024 * 1024  # RFC 8878 §3.1.1.1.2: decoders should support at least 8 MB
+
+
+async def refuse_body(request: web.Request) -> None:
+    """Check that a request which takes no input brought none; an empty body is none."""
+    if request.body_exists and await request.content.read(1):
+        raise BadInput("A request body was provided when none was expected.")
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """Read a JSON body of at most `limit` bytes, counted on the wire and once more after decompression."""
+    _check_content_type(request.headers.get("Content-Type"))
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip", "zstd", ""):
+        message = f"Content-Encoding {encoding} is not supported; use gzip, zstd or none."
+        raise BadInput(message, name="UnsupportedMediaType", status=415)
+    if request.content_length is not None and request.content_length > limit:
+        raise _too_large(limit)
+    raw = await _read(request, limit)
+    match encoding:
+        case "gzip" | "x-gzip":
+            return _gunzip(raw, limit)
+        case "zstd":
+            return _unzstd(raw, limit)
+        case _:
+            return raw
+
+
+def _check_content_type(content_type: str | None) -> None:
+    if content_type is None:
+        raise BadInput("Request encoding (Content-Type) required but not provided")
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise BadInput(f"Wrong request encoding (Content-Type): {content_type[:100]}")
+
+
+async def _read(request: web.Request, limit: int) -> bytes:
+    raw = bytearray()
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            async for chunk in request.content.iter_any():
+                raw += chunk
+                if len(raw) > limit:
+                    raise _too_large(limit)
+    except TimeoutError:
+        message = f"The body did not arrive within {READ_SECONDS:.0f} s."
+        raise BadInput(message, name="RequestTimeout", status=408) from None
+    return bytes(raw)
+
+
+def _gunzip(raw: bytes, limit: int) -> bytes:
+    out = bytearray()
+    while raw:  # RFC 1952 §2.2: a file may hold several members
+        member = zlib.decompressobj(wbits=31)
+        try:
+            out += member.decompress(raw, limit + 1 - len(out))
+        except zlib.error:
+            raise BadInput("The body is not valid gzip.") from None
+        if len(out) > limit:
+            raise _too_large(limit)
+        if not member.eof:
+            raise BadInput("The gzip body ends too early.")
+        raw = member.unused_data
+    return bytes(out)
+
+
+def _unzstd(raw: bytes, limit: int) -> bytes:
+    reader = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES).stream_reader(raw, read_across_frames=True)
+    try:
+        out: bytes = reader.read(limit + 1)
+    except zstandard.ZstdError:
+        raise BadInput("The body is not valid zstd.") from None
+    if len(out) > limit:
+        raise _too_large(limit)
+    return out
+
+
+def _too_large(limit: int) -> BadInput:
+    return BadInput(f"The body is larger than {limit} bytes.", name="PayloadTooLarge", status=413)

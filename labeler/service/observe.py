@@ -1,0 +1,91 @@
+"""What an operator's monitoring sees: counters and gauges on a registry of our own, and log lines as JSON.
+
+Every metric label comes from a closed set, so that no caller can grow the registry. Nothing here holds an address.
+"""
+
+import json
+import logging
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+
+from labeler.reputation.definitions import VALUES
+
+REJECTIONS = frozenset({"TooOld", "FutureEvent", "InvalidEvent"})
+ENDINGS = frozenset({"ConsumerTooSlow", "FutureCursor", "InvalidRequest", "shutdown", "silent", "left", "failed"})
+OTHER = "other"
+
+
+class Metrics:
+    """Every metric of the service; one object a process, made by the wiring."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.events = Counter(
+            "labeler_events", "Telemetry events by what became of them.", ["result"], registry=registry
+        )
+        self.rejections = Counter(
+            "labeler_event_rejections", "Refused telemetry events.", ["reason"], registry=registry
+        )
+        self.batches = Counter("labeler_batches", "Batches answered as durable.", registry=registry)
+        self.commits = Histogram(
+            "labeler_commit_records",
+            "Records written to the input log in one go.",
+            buckets=(1, 2, 4, 8, 16, 32),
+            registry=registry,
+        )
+        self.storage_failures = Counter(
+            "labeler_storage_failures", "Calls the storage did not serve.", ["log"], registry=registry
+        )
+        self.labels = Counter("labeler_labels", "Labels issued.", ["val", "neg"], registry=registry)
+        self.subscribers = Gauge("labeler_subscribers", "Open label subscriptions.", registry=registry)
+        self.endings = Counter(
+            "labeler_subscriptions_ended", "Label subscriptions that ended.", ["reason"], registry=registry
+        )
+        self.frames = Counter("labeler_frames_sent", "Label frames handed to sockets.", registry=registry)
+        self.requests = Counter("labeler_requests", "HTTP requests.", ["nsid", "status"], registry=registry)
+        self.input_head = Gauge("labeler_input_head", "Newest position of the input log.", registry=registry)
+        self.input_judged = Gauge("labeler_input_judged", "Position judged up to.", registry=registry)
+        self.lag = Gauge("labeler_pipeline_lag_records", "Records waiting to be judged.", registry=registry)
+        self.checkpoint = Gauge("labeler_checkpoint", "Position stored with the labels.", registry=registry)
+        self.seq = Gauge("labeler_seq_head", "Newest seq of the label log.", registry=registry)
+        self.policies = Counter(
+            "labeler_policy_loads", "Policy files taken up or refused.", ["result"], registry=registry
+        )
+
+    def reject(self, reasons: Iterable[str]) -> None:
+        """Count refused events by reason; a reason outside the closed set counts as other."""
+        for reason in reasons:
+            self.rejections.labels(reason if reason in REJECTIONS else OTHER).inc()
+
+    def issued(self, val: str, neg: bool) -> None:
+        """Count one label."""
+        self.labels.labels(val if val in VALUES else OTHER, "true" if neg else "false").inc()
+
+    def ended(self, reason: str) -> None:
+        """Count one subscription that ended."""
+        self.endings.labels(reason if reason in ENDINGS else OTHER).inc()
+
+    def text(self) -> bytes:
+        """Render everything in the Prometheus text format."""
+        return generate_latest(self.registry)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, and the fields given as `extra={"fields": {…}}`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render `record` as one line of JSON."""
+        line: dict[str, object] = {
+            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        fields = getattr(record, "fields", None)
+        if isinstance(fields, dict):
+            line |= fields
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)

@@ -1,0 +1,105 @@
+"""`email.atmos.reputation.*`: why a member is labelled, on what evidence, under which policy.
+
+The public sees states and rules of the game; numbers and evidence are for operators and for the member concerned.
+"""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from labeler.atproto import cbor
+from labeler.atproto.syntax import format_datetime
+from labeler.errors import BadInput, Unavailable
+from labeler.ports import Clock, LabelLog, LabelQuery, Sequenced
+from labeler.reputation.definitions import DEFINITIONS, MAIL_REMOVED, MAIL_SUSPENDED, MAIL_THROTTLED, Definition
+from labeler.reputation.judge import Judge
+from labeler.reputation.policy import Policy
+from labeler.reputation.standing import standing
+from labeler.service.access import Operator
+from labeler.service.http import Call
+from labeler.service.ingest import Ingest
+
+MAX_LABELS_A_URI: Final = 250
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)  # as `now` of a query: nothing has expired yet
+
+
+class GetStanding:
+    """Where one member stands."""
+
+    def __init__(self, judge: Judge, clock: Clock) -> None:
+        self._judge = judge
+        self._clock = clock
+
+    async def answer(self, call: Call) -> dict[str, Any]:
+        """Answer state, labels, tier and caps; to operators also the numbers behind them."""
+        found = standing(self._judge, call.params["did"], self._clock.now())
+        return found.full() if isinstance(call.caller, Operator) else found.public
+
+
+class GetEvidence:
+    """The record one label was decided on."""
+
+    def __init__(self, labels: LabelLog) -> None:
+        self._labels = labels
+
+    async def answer(self, call: Call) -> dict[str, Any]:
+        """Answer the record by `seq`, or by `uri` and `val` the newest; raises `BadInput` when there is none."""
+        params = call.params
+        if "seq" in params:
+            seq = params["seq"]
+            current = next(iter(await self._labels.read(seq - 1, 1)), None)
+        elif "uri" in params and "val" in params:
+            current = await self._newest(params["uri"], params["val"])
+            seq = current.seq if current is not None else 0
+        else:
+            raise BadInput("Name the label by seq, or by uri and val.")
+        raw = await self._labels.evidence(seq)
+        if raw is None:
+            raise BadInput("There is no such label.", name="EvidenceNotFound")
+        answer: dict[str, Any] = {"seq": seq, "evidenceCid": cbor.cid_of(raw), "evidence": cbor.decode(raw)}
+        if current is not None and current.seq == seq:
+            answer["label"] = current.label.to_json()
+        return answer
+
+    async def _newest(self, uri: str, val: str) -> Sequenced | None:
+        found = await self._labels.find(LabelQuery((uri,), (), 0, MAX_LABELS_A_URI, _NEVER))
+        return next((sequenced for sequenced in reversed(found) if sequenced.label.val == val), None)
+
+
+class GetPolicy:
+    """The policy in force, and what each label means at a relay."""
+
+    def __init__(self, judge: Judge, ingest: Ingest) -> None:
+        self._judge = judge
+        self._ingest = ingest
+
+    async def answer(self, _: Call) -> dict[str, Any]:
+        """Answer hash, text and the table of labels; raises `Unavailable` before the first policy."""
+        policy = self._judge.policy
+        if policy is None:
+            raise Unavailable("no policy is in force yet")
+        answer: dict[str, Any] = {
+            "hash": policy.hash,
+            "labels": [_enforcement(definition, policy) for definition in DEFINITIONS],
+        }
+        written = self._ingest.policy
+        if written is not None and hashlib.sha256(written.text.encode()).hexdigest() == policy.hash:
+            answer |= {"policy": written.text, "activatedAt": format_datetime(written.received)}
+        return answer
+
+
+def _enforcement(definition: Definition, policy: Policy) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "val": definition.val,
+        "name": definition.name,
+        "description": definition.description,
+        "adverse": definition.adverse,
+        "action": "none",
+    }
+    if definition.val in (MAIL_SUSPENDED, MAIL_REMOVED):
+        row["action"] = "reject"
+    elif definition.val == MAIL_THROTTLED:
+        terms = policy.labels[MAIL_THROTTLED]
+        caps = {"hourlyCap": terms.hourly_cap, "authMailHourlyCap": terms.auth_mail_hourly_cap}
+        row |= {"action": "throttle"} | {name: cap for name, cap in caps.items() if cap is not None}
+    return row

@@ -1,0 +1,220 @@
+"""`com.atproto.label.subscribeLabels`: one loop, one cursor (event-stream spec; lexicon subscribeLabels).
+
+Theory of operation. A subscriber is a cursor. Its loop takes the wake flag, reads after the cursor, writes, and waits
+at the head for the flag. History and live labels are the same reads, so there is no cut-over to get wrong, and a slow
+reader costs one page. Errors of the request travel in the stream, as its first and last frame (event-stream spec
+§Connection); only what keeps us from opening a stream at all is an HTTP error.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from aiohttp import WSCloseCode, web
+
+from labeler.atproto.frames import error_frame, info_frame
+from labeler.atproto.lexicon import Lexicons
+from labeler.errors import BadInput, LabelerError, Unavailable
+from labeler.ports import Bounds, LabelLog
+from labeler.service.observe import Metrics
+from labeler.service.pages import Pages, binary_message
+from labeler.service.peer import CLOSE_SECONDS, MAX_CLIENT_MESSAGE_BYTES, Patience, Peer
+from labeler.service.wake import Wake, wait
+
+NSID = "com.atproto.label.subscribeLabels"
+RETRY_SECONDS = 1.0  # between two reads of a log that is unavailable
+
+log = logging.getLogger(__name__)
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class StreamLimits(NamedTuple):
+    """Open subscriptions in all and for one address, what the kernel may buffer for each, and our patience.
+
+    `proxies` are the peers whose X-Forwarded-For is believed.
+    """
+
+    subscribers: int = 5_000
+    per_address: int = 100
+    buffer_bytes: int = 128 * 1024
+    patience: Patience = Patience()
+    proxies: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+class Ending(NamedTuple):
+    """Why a stream ends: close code (None cuts the connection), reason, and a last frame if there is one."""
+
+    code: int | None
+    reason: str
+    frame: bytes | None = None
+
+
+class Start(NamedTuple):
+    """Where a stream begins: after `cursor`, with `info` first when history is missing there."""
+
+    cursor: int
+    info: bytes | None = None
+
+
+LEFT = Ending(None, "left")
+SILENT = Ending(None, "silent")
+# 1001, never 1000: after a normal closure clients do not come back (RFC 6455 §7.4.1).
+SHUTDOWN = Ending(WSCloseCode.GOING_AWAY, "shutdown")
+FAILED = Ending(WSCloseCode.INTERNAL_ERROR, "failed", error_frame("InternalServerError", "Internal Server Error"))
+TOO_SLOW = Ending(
+    WSCloseCode.POLICY_VIOLATION, "ConsumerTooSlow", error_frame("ConsumerTooSlow", "Stream consumer too slow")
+)
+
+
+class Streams:
+    """Every open subscription."""
+
+    def __init__(
+        self, labels: LabelLog, published: Wake, lexicons: Lexicons, metrics: Metrics, limits: StreamLimits
+    ) -> None:
+        self._labels = labels
+        self._published = published
+        self._lexicons = lexicons
+        self._metrics = metrics
+        self._limits = limits
+        self._pages = Pages(labels, published)
+        self._open: Counter[str] = Counter()  # by address
+        self._closing = False
+
+    def close(self) -> None:
+        """Let every stream send what is there and end with 1001."""
+        self._closing = True
+        self._published.wake()
+
+    async def subscribe(self, request: web.Request) -> web.StreamResponse:
+        """Serve one subscription. Raises `BadInput` (426, 429) when no stream is opened, `Unavailable` likewise."""
+        ws = web.WebSocketResponse(
+            autoping=False, compress=False, max_msg_size=MAX_CLIENT_MESSAGE_BYTES, timeout=CLOSE_SECONDS
+        )
+        if not ws.can_prepare(request).ok:
+            raise BadInput("This is an event stream; connect with a WebSocket.", name="UpgradeRequired", status=426)
+        address = client_address(request, self._limits.proxies)
+        self._admit(address)
+        self._open[address] += 1
+        self._metrics.subscribers.inc()
+        try:
+            # The head is read before the upgrade is answered: what is published after a client sees the stream open
+            # reaches it, cursor or not.
+            start = self._start(request, await self._labels.bounds())
+            await ws.prepare(request)
+            ending = await self._serve(Peer(request, ws, self._limits.patience, self._limits.buffer_bytes), start)
+            self._metrics.ended(ending.reason)
+        finally:
+            self._metrics.subscribers.dec()
+            self._open[address] -= 1
+            if not self._open[address]:
+                del self._open[address]
+        return ws
+
+    def _admit(self, address: str) -> None:
+        if self._closing:
+            raise Unavailable("the labeler is shutting down")
+        local = ipaddress.ip_address(address).is_loopback if address else False
+        if self._open.total() >= self._limits.subscribers or (
+            not local and self._open[address] >= self._limits.per_address
+        ):
+            raise BadInput("Too many subscriptions are open.", name="RateLimitExceeded", status=429)
+
+    def _start(self, request: web.Request, bounds: Bounds) -> Start | Ending:
+        try:
+            params = self._lexicons.check_params(NSID, request.query.items())
+        except BadInput as error:
+            return _refusal(error.name, error.message)
+        cursor: int | None = params.get("cursor")
+        if cursor is None:
+            return Start(bounds.head)
+        if cursor < 0:
+            return _refusal("InvalidRequest", "cursor must not be negative")
+        if cursor > bounds.head:
+            return _refusal("FutureCursor", "Cursor in the future.")
+        if 0 < cursor < bounds.floor:
+            message = f"Labels up to seq {bounds.floor} are no longer kept."
+            return Start(bounds.floor, info_frame("OutdatedCursor", message))
+        return Start(cursor)
+
+    async def _serve(self, peer: Peer, start: Start | Ending) -> Ending:
+        listening = asyncio.create_task(peer.listen())
+        sending = asyncio.create_task(self._send(peer, start))
+        try:
+            await asyncio.wait({listening, sending}, return_when=asyncio.FIRST_COMPLETED)
+            ending = sending.result() if sending.done() else LEFT
+        except ConnectionError:
+            ending = LEFT
+        except LabelerError:
+            raise  # Corrupt: the process is about to stop, and whoever called us sees to it
+        except Exception:
+            log.exception("a subscription failed")
+            ending = FAILED
+        finally:
+            for task in (listening, sending):
+                task.cancel()
+            await asyncio.gather(listening, sending, return_exceptions=True)
+        if ending.code is not None:
+            await peer.close(ending.code, ending.reason, ending.frame)
+        elif ending is SILENT:
+            peer.abort()
+        return ending
+
+    async def _send(self, peer: Peer, start: Start | Ending) -> Ending:
+        if isinstance(start, Ending):
+            return start
+        if start.info is not None:
+            await peer.write(binary_message(start.info))
+        cursor = start.cursor
+        while True:
+            flag = self._published.flag()
+            try:
+                page = await self._pages.after(cursor)
+            except Unavailable:
+                self._metrics.storage_failures.labels("labels").inc()
+                await asyncio.sleep(RETRY_SECONDS)  # the cursor is ours: nothing is missed meanwhile
+                continue
+            if page.labels:
+                if not await peer.write(page.data):
+                    return TOO_SLOW
+                cursor = page.last
+                self._metrics.frames.inc(page.labels)
+                if self._closing:
+                    return SHUTDOWN
+            elif self._closing:
+                return SHUTDOWN
+            elif not await wait(flag, self._limits.patience.ping) and not await peer.ping():
+                return SILENT
+
+
+def client_address(request: web.Request, proxies: Iterable[Network]) -> str:
+    """Name the client's address: the peer's, or what a trusted proxy says it is ("" when nobody can tell).
+
+    X-Forwarded-For is read from the right, because only its tail was written by proxies we trust.
+    """
+    proxies = tuple(proxies)
+    chain = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+    address = request.remote or ""
+    while chain and _within(address, proxies):
+        address = chain.pop()
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_address(address))
+    return ""
+
+
+def _within(address: str, networks: Iterable[Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
+
+
+def _refusal(name: str, message: str) -> Ending:
+    # The reference closes with 1008 and the error's name as the reason.
+    return Ending(WSCloseCode.POLICY_VIOLATION, name, error_frame(name, message))

@@ -1,0 +1,302 @@
+"""Settings → objects. The only file that names adapters: one `match` a seam, everything built once, closed in order.
+
+The order of the end: stop listening, answer what was handed in, judge and publish it, tell subscribers (1001), close
+the logs, let go of the lock.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from labeler.adapters.clock import SystemClock
+from labeler.adapters.keyfile import KeyFileSigner
+from labeler.adapters.lock import FileLock
+from labeler.adapters.sqlite import SqliteLabelLog, SqliteTelemetryLog
+from labeler.errors import Corrupt, Misconfigured
+from labeler.ports import Clock, LabelLog, Signer, TelemetryLog
+from labeler.reputation.intake import Intake
+from labeler.reputation.judge import Judge
+from labeler.service.access import Access, Caller, Operator, Relay, Role, require_operator, require_relay
+from labeler.service.health import Health
+from labeler.service.http import Http, Method, Procedure, Query, Subscription
+from labeler.service.identity import Identity
+from labeler.service.ingest import Ingest
+from labeler.service.observe import JsonLines, Metrics
+from labeler.service.operator import EmitEvent
+from labeler.service.peer import Patience
+from labeler.service.pipeline import Pipeline
+from labeler.service.policy_file import PolicyFile, read_policy
+from labeler.service.query import Labels
+from labeler.service.recover import recover
+from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
+from labeler.service.schema import load_lexicons
+from labeler.service.stream import StreamLimits, Streams
+from labeler.service.submit import Submit
+from labeler.service.wake import Wake
+from labeler.settings import Settings
+
+CATCH_UP_SECONDS: Final = 10.0  # what a crash left unjudged, before the doors open
+DRAIN_SECONDS: Final = 20.0  # what is not judged by then is judged at the next start
+
+BACKLOG: Final = 1024  # connections the kernel holds while the loop is busy
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Labeler:
+    """Everything between the two logs, without a door to the outside."""
+
+    clock: Clock
+    signer: Signer
+    telemetry: TelemetryLog
+    labels: LabelLog
+    judge: Judge
+    ingest: Ingest
+    pipeline: Pipeline
+    published: Wake
+    metrics: Metrics
+    policy: PolicyFile
+
+
+def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
+    """Run the service until a signal ends it, on uvloop where there is one, with its log on stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(run(settings, ready=ready))
+
+
+async def run(
+    settings: Settings, *, ready: Callable[[str], None] | None = None, stop: asyncio.Event | None = None
+) -> None:
+    """Run the service until SIGTERM, SIGINT or `stop`; `ready` is told the address it listens on (http://host:port).
+
+    Raises `Misconfigured` when it cannot start as told, `Unavailable` when a log cannot be reached at the start or the
+    end, `Corrupt` when our own data contradicts itself.
+    """
+    stop = stop or asyncio.Event()
+    corrupt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async with _assembled(settings) as labeler:
+        health = Health(
+            labeler.telemetry, labeler.labels, labeler.ingest, labeler.pipeline, labeler.clock, labeler.metrics
+        )
+        lexicons = load_lexicons()
+        streams = Streams(labeler.labels, labeler.published, lexicons, labeler.metrics, _stream_limits(settings))
+        identity = Identity(settings.service.did, labeler.signer.key_id, settings.service.endpoint)
+        http = Http(
+            _methods(settings, labeler, streams),
+            {**identity.pages(), **health.pages()},
+            Access(_callers(settings)),
+            lexicons,
+            labeler.metrics,
+            lambda error: None if corrupt.done() else corrupt.set_exception(error),
+        )
+        runner = http.runner()
+        try:
+            async with _working(settings, labeler) as group:
+                watching = group.create_task(labeler.policy.watch(_policy_text(labeler)))
+                failing = group.create_task(_forward(corrupt))
+                await runner.setup()
+                url = await _listen(runner, settings)
+                log.info("serving", extra={"fields": {"listen": url, "did": settings.service.did}})
+                if ready is not None:
+                    ready(url)
+                with _signals(stop, labeler.policy):
+                    await stop.wait()
+                log.info("shutting down")
+                health.closing = True
+                for site in list(runner.sites):
+                    await site.stop()
+                watching.cancel()
+                failing.cancel()
+        finally:
+            streams.close()
+            await runner.cleanup()
+
+
+@asynccontextmanager
+async def offline(settings: Settings) -> AsyncIterator[Labeler]:
+    """Hold the lock and run everything but HTTP: for verbs that work where no service runs."""
+    async with _assembled(settings) as labeler, _working(settings, labeler):
+        yield labeler
+
+
+@asynccontextmanager
+async def _assembled(settings: Settings) -> AsyncIterator[Labeler]:
+    """Take the lock, open the logs, read the input log once, build the rest."""
+    signer = KeyFileSigner(settings.service.signing_key_file)
+    try:
+        settings.service.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"{settings.service.data_dir}: cannot be made: {error.strerror}") from error
+    with FileLock(settings.service.data_dir / "lock").hold():
+        async with _telemetry_log(settings) as telemetry, _label_log(settings) as labels:
+            yield await _built(settings, signer, telemetry, labels)
+
+
+async def _built(settings: Settings, signer: Signer, telemetry: TelemetryLog, labels: LabelLog) -> Labeler:
+    clock, metrics, arrived, published = SystemClock(), Metrics(), Wake(), Wake()
+    judge, intake = Judge(settings.service.did), Intake()
+    bounds = await labels.bounds()
+    recovered = await recover(telemetry, bounds.checkpoint, judge, intake)
+    ingest = Ingest(telemetry, intake, clock, arrived, metrics, recovered)
+    pipeline = Pipeline(telemetry, labels, judge, signer, clock, arrived, published, metrics)
+    pipeline.start(bounds.checkpoint, bounds.head)
+    metrics.input_head.set(recovered.head)
+    metrics.lag.set_function(lambda: max(0, ingest.position - pipeline.position))
+    policy = PolicyFile(settings.service.policy_file, ingest.activate, metrics)
+    return Labeler(clock, signer, telemetry, labels, judge, ingest, pipeline, published, metrics, policy)
+
+
+@asynccontextmanager
+async def _working(settings: Settings, labeler: Labeler) -> AsyncIterator[asyncio.TaskGroup]:
+    """Run ingest and pipeline under the configured policy; at the end finish the one, then the other."""
+    text = read_policy(settings.service.policy_file)
+    try:
+        async with asyncio.TaskGroup() as group:
+            writing = group.create_task(labeler.ingest.run())
+            judging = group.create_task(labeler.pipeline.run(labeler.ingest.tick))
+            await labeler.policy.take_up(text, _policy_text(labeler))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CATCH_UP_SECONDS):
+                    await labeler.pipeline.reached(labeler.ingest.position)
+            yield group
+            labeler.ingest.close()
+            await writing
+            labeler.pipeline.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    await judging
+    except BaseExceptionGroup as errors:
+        raise _first(errors) from errors
+
+
+def _methods(settings: Settings, labeler: Labeler, streams: Streams) -> dict[str, Method]:
+    ingest, judge, clock = labeler.ingest, labeler.judge, labeler.clock
+    labels = Labels(labeler.labels, clock, settings.service.did)
+    return {
+        "com.atproto.label.queryLabels": Query(labels.answer),
+        "com.atproto.label.subscribeLabels": Subscription(streams.subscribe),
+        "email.atmos.telemetry.submitEvents": Procedure(
+            Submit(ingest, labeler.metrics).answer, require_relay, settings.limits.batch_bytes, raw=True
+        ),
+        "email.atmos.reputation.getStanding": Query(GetStanding(judge, clock).answer, checked=True),
+        "email.atmos.reputation.getEvidence": Query(
+            GetEvidence(labeler.labels).answer, lambda caller: require_operator(caller, Role.TRIAGE), checked=True
+        ),
+        "email.atmos.reputation.getPolicy": Query(GetPolicy(judge, ingest).answer, checked=True),
+        "tools.ozone.moderation.emitEvent": Procedure(
+            EmitEvent(ingest, labeler.pipeline).answer,
+            lambda caller: require_operator(caller, Role.TRIAGE),
+            settings.limits.json_bytes,
+        ),
+    }
+
+
+def _stream_limits(settings: Settings) -> StreamLimits:
+    limits = settings.limits
+    return StreamLimits(
+        subscribers=limits.subscribers,
+        per_address=limits.subscribers_per_address,
+        buffer_bytes=limits.slow_consumer_bytes,
+        patience=Patience(ping=limits.ping_seconds, stuck=limits.slow_consumer_seconds, silent=limits.silent_seconds),
+        proxies=tuple(ipaddress.ip_network(network) for network in settings.service.trusted_proxies),
+    )
+
+
+def _callers(settings: Settings) -> Iterator[tuple[str, Caller]]:
+    for relay in settings.relays:
+        if relay.token_sha256 is not None:
+            yield relay.token_sha256, Relay(relay.did)
+    for operator in settings.operators:
+        if operator.token_sha256 is not None:
+            yield operator.token_sha256, Operator(operator.did, Role[operator.role.upper()])
+
+
+def _telemetry_log(settings: Settings) -> AbstractAsyncContextManager[TelemetryLog]:
+    match settings.storage.telemetry:
+        case "sqlite":
+            return SqliteTelemetryLog(settings.service.data_dir / "telemetry.sqlite")
+        case other:
+            raise Misconfigured(f'storage.telemetry: {other!r} is not a storage of this version; write "sqlite"')
+
+
+def _label_log(settings: Settings) -> AbstractAsyncContextManager[LabelLog]:
+    match settings.storage.labels:
+        case "sqlite":
+            return SqliteLabelLog(settings.service.data_dir / "labels.sqlite")
+        case other:
+            raise Misconfigured(f'storage.labels: {other!r} is not a storage of this version; write "sqlite"')
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> str:
+    """Open the port; return the address with the port the system gave where 0 was asked for."""
+    host, port = settings.service.address
+    try:
+        await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+    except OSError as error:
+        raise Misconfigured(
+            f"service.listen: cannot listen on {settings.service.listen}: {error.strerror}; choose another port"
+        ) from error
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{runner.addresses[0][1]}"
+
+
+@contextmanager
+def _signals(stop: asyncio.Event, policy: PolicyFile) -> Iterator[None]:
+    """SIGTERM and SIGINT end the service, SIGHUP reads the policy file again. Only a main thread gets signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    actions = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: policy.reload}
+    for number, action in actions.items():
+        loop.add_signal_handler(number, action)
+    try:
+        yield
+    finally:
+        for number in actions:
+            loop.remove_signal_handler(number)
+
+
+async def _forward(corrupt: asyncio.Future[None]) -> None:
+    """Bring what a request found corrupt to the task group, where it ends the process."""
+    await corrupt
+
+
+def _policy_text(labeler: Labeler) -> str | None:
+    return labeler.ingest.policy.text if labeler.ingest.policy is not None else None
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Name the one error that ended the group; our own corruption goes before anything else."""
+    leaves = list(_leaves(errors))
+    return next((error for error in leaves if isinstance(error, Corrupt)), leaves[0])
+
+
+def _leaves(errors: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - optional, and not there on every platform
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,288 @@
+"""The service on a real socket, over logs in memory that can be made to fail, with a clock the test moves."""
+
+import asyncio
+import hashlib
+import io
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from labeler.adapters.memory import MemoryLabelLog, MemoryTelemetryLog
+from labeler.atproto.keys import PrivateKey
+from labeler.atproto.label import Label, sign_label
+from labeler.errors import Corrupt, Unavailable
+from labeler.ports import Entry
+from labeler.reputation.inputs import Input
+from labeler.reputation.intake import Intake
+from labeler.reputation.judge import Judge
+from labeler.service.access import Access, Caller, Operator, Relay, Role, require_operator, require_relay
+from labeler.service.health import Health
+from labeler.service.http import Http, Method, Procedure, Query, Subscription
+from labeler.service.identity import Identity
+from labeler.service.ingest import Ingest
+from labeler.service.observe import Metrics
+from labeler.service.operator import EmitEvent
+from labeler.service.pipeline import Pipeline
+from labeler.service.query import Labels
+from labeler.service.recover import recover
+from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
+from labeler.service.schema import load_lexicons
+from labeler.service.stream import StreamLimits, Streams
+from labeler.service.submit import Submit
+from labeler.service.wake import Wake
+
+DID = "did:web:labeler.example.com"
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+KEY = PrivateKey.from_hex("22" * 32)
+POLICY = Path("labeler/policy.toml").read_text(encoding="utf-8")
+LEXICONS = load_lexicons()
+TOKENS: dict[str, Caller] = {
+    "relay": Relay("did:web:smtp.example.com"),
+    "other-relay": Relay("did:web:smtp.example.net"),
+    "admin": Operator("did:plc:admin", Role.ADMIN),
+    "moderator": Operator("did:plc:moderator", Role.MODERATOR),
+    "triage": Operator("did:plc:triage", Role.TRIAGE),
+}
+
+
+class ManualClock:
+    """A clock that stands until a test moves it."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def now(self) -> datetime:
+        return self.time
+
+
+class Signer:
+    """A signer over a fixed key."""
+
+    key_id = KEY.public_key.did_key
+
+    def sign(self, data: bytes) -> bytes:
+        return KEY.sign(data)
+
+
+class FlakyTelemetryLog(MemoryTelemetryLog):
+    """An input log whose disk can fail, and which remembers how it was appended to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = False
+        self.appends: list[int] = []
+        self.gate: asyncio.Event | None = None  # holds appends back until it is set
+
+    async def append(self, records: Sequence[Input]) -> int:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.broken:
+            raise Unavailable("no space left on device")
+        self.appends.append(len(records))
+        return await super().append(records)
+
+
+class FlakyLabelLog(MemoryLabelLog):
+    """A label log whose disk can fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = False
+        self.corrupt = False
+        self.appends: list[tuple[int, int]] = []  # labels and checkpoint
+
+    async def append(self, entries: Sequence[Entry], *, expected: int, checkpoint: int) -> list[int]:
+        if self.broken:
+            raise Unavailable("no space left on device")
+        self.appends.append((len(entries), checkpoint))
+        return await super().append(entries, expected=expected, checkpoint=checkpoint)
+
+    async def bounds(self) -> Any:
+        if self.broken:
+            raise Unavailable("no space left on device")
+        if self.corrupt:
+            raise Corrupt("the head went backwards")
+        return await super().bounds()
+
+
+@dataclass
+class Service:
+    """One running service and the ways to speak to it."""
+
+    clock: ManualClock = field(default_factory=ManualClock)
+    telemetry: FlakyTelemetryLog = field(default_factory=FlakyTelemetryLog)
+    labels: FlakyLabelLog = field(default_factory=FlakyLabelLog)
+    metrics: Metrics = field(default_factory=Metrics)
+    arrived: Wake = field(default_factory=Wake)
+    published: Wake = field(default_factory=Wake)
+    judge: Judge = field(default_factory=lambda: Judge(DID))
+    limits: StreamLimits = field(default_factory=StreamLimits)
+    corrupted: list[Corrupt] = field(default_factory=list)
+
+    async def start(self) -> None:
+        bounds = await self.labels.bounds()
+        intake = Intake()
+        recovered = await recover(self.telemetry, bounds.checkpoint, self.judge, intake)
+        self.ingest = Ingest(self.telemetry, intake, self.clock, self.arrived, self.metrics, recovered)
+        self.pipeline = Pipeline(
+            self.telemetry, self.labels, self.judge, Signer(), self.clock, self.arrived, self.published, self.metrics
+        )
+        self.pipeline.start(bounds.checkpoint, bounds.head)
+        self.streams = Streams(self.labels, self.published, LEXICONS, self.metrics, self.limits)
+        self.health = Health(self.telemetry, self.labels, self.ingest, self.pipeline, self.clock, self.metrics)
+        self.tasks = [
+            asyncio.create_task(self.ingest.run()),
+            asyncio.create_task(self.pipeline.run(self.ingest.tick)),
+        ]
+        if recovered.policy is None:
+            await self.pipeline.reached(await self.ingest.activate(POLICY))
+        await self._listen()
+
+    async def _listen(self) -> None:
+        identity = Identity(DID, Signer.key_id, "https://labeler.example.com")
+        access = Access((hashlib.sha256(token.encode()).hexdigest(), caller) for token, caller in TOKENS.items())
+        http = Http(
+            self.methods(),
+            {**identity.pages(), **self.health.pages()},
+            access,
+            LEXICONS,
+            self.metrics,
+            self.corrupted.append,
+        )
+        self.runner = http.runner()
+        await self.runner.setup()
+        await web.TCPSite(self.runner, "127.0.0.1", 0).start()
+        self.port = self.runner.addresses[0][1]
+        self.session = aiohttp.ClientSession(f"http://127.0.0.1:{self.port}", auto_decompress=False)
+
+    def methods(self) -> dict[str, Method]:
+        return {
+            "com.atproto.label.queryLabels": Query(Labels(self.labels, self.clock, DID).answer),
+            "com.atproto.label.subscribeLabels": Subscription(self.streams.subscribe),
+            "email.atmos.telemetry.submitEvents": Procedure(
+                Submit(self.ingest, self.metrics).answer, require_relay, 2 * 1024 * 1024, raw=True
+            ),
+            "email.atmos.reputation.getStanding": Query(GetStanding(self.judge, self.clock).answer, checked=True),
+            "email.atmos.reputation.getEvidence": Query(
+                GetEvidence(self.labels).answer, lambda caller: require_operator(caller, Role.TRIAGE), checked=True
+            ),
+            "email.atmos.reputation.getPolicy": Query(GetPolicy(self.judge, self.ingest).answer, checked=True),
+            "tools.ozone.moderation.emitEvent": Procedure(
+                EmitEvent(self.ingest, self.pipeline).answer, lambda caller: require_operator(caller, Role.TRIAGE)
+            ),
+        }
+
+    async def stop(self) -> None:
+        self.streams.close()
+        await self.session.close()
+        await self.runner.cleanup()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        data: bytes | None = None,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, Any, Any]:
+        """Send one request; return status, parsed JSON (or bytes) and headers."""
+        sent = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        if data is not None:
+            sent["Content-Type"] = "application/json"
+        content = io.BytesIO(data) if data is not None else None
+        async with self.session.request(
+            method, path, json=json, data=content, headers=sent | (headers or {})
+        ) as answer:
+            body = await answer.read()
+            parsed = await answer.json() if body and answer.content_type == "application/json" else body
+            return answer.status, parsed, answer.headers
+
+    async def submit(self, *events: dict[str, Any], token: str = "relay") -> tuple[int, Any]:
+        status, body, _ = await self.call(
+            "POST", "/xrpc/email.atmos.telemetry.submitEvents", json={"events": list(events)}, token=token
+        )
+        return status, body
+
+    async def emit(self, did: str = "did:plc:alice", token: str = "moderator", **body: Any) -> tuple[int, Any]:
+        """Send emitEvent; by default it throttles `did`."""
+        event = {
+            "$type": "tools.ozone.moderation.defs#modEventLabel",
+            "createLabelVals": ["mail-throttled"],
+            "negateLabelVals": [],
+        }
+        sent = {
+            "event": event,
+            "subject": {"$type": "com.atproto.admin.defs#repoRef", "did": did},
+            "createdBy": "did:plc:somebody",
+        }
+        status, answer, _ = await self.call(
+            "POST", "/xrpc/tools.ozone.moderation.emitEvent", json=sent | body, token=token
+        )
+        return status, answer
+
+    async def query(self, **params: Any) -> tuple[int, Any]:
+        async with self.session.get("/xrpc/com.atproto.label.queryLabels", params=params) as answer:
+            return answer.status, await answer.json()
+
+    def subscribe(self, query: str = "", **options: Any) -> Any:
+        return self.session.ws_connect("/xrpc/com.atproto.label.subscribeLabels" + query, **options)
+
+    async def publish(self, count: int, did: str = "did:plc:member{}", size: int = 0) -> list[int]:
+        """Put signed labels straight into the label log and wake the streams, past judge and pipeline."""
+        checkpoint = (await self.labels.bounds()).checkpoint
+        start = (await self.labels.bounds()).head
+        entries = []
+        for number in range(start + 1, start + count + 1):
+            label = Label(
+                src=DID,
+                uri=did.format(number) + "x" * size,
+                val="mail-throttled",
+                cts="2026-03-02T12:00:00.000Z",
+            )
+            entries.append(Entry(sign_label(label, KEY), Signer.key_id, b"\xa0", "bafyevidence", "test", "because"))
+        seqs = await self.labels.append(entries, expected=checkpoint, checkpoint=checkpoint)
+        self.published.wake()
+        return seqs
+
+    async def waiting_jobs(self, count: int) -> None:
+        """Wait until so many jobs stand in line for the input log."""
+        while len(self.ingest._jobs) < count:  # noqa: ASYNC110 - nobody but this test wants to know
+            await asyncio.sleep(0)
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+    def advance(self, **span: float) -> None:
+        """Move the clock, and let the pipeline look at it."""
+        self.clock.time += timedelta(**span)
+        self.arrived.wake()
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    running = Service()
+    await running.start()
+    yield running
+    await running.stop()
+
+
+def sent_event(number: int, **fields: Any) -> dict[str, Any]:
+    event = {"id": f"event-{number}", "kind": "accepted", "did": "did:plc:alice", "at": "2026-03-02T11:59:00.000Z"}
+    return event | fields
+
+
+@pytest.fixture
+def event() -> Any:
+    """Return a maker of good events, numbered; keywords replace fields."""
+    return sent_event
