@@ -1,0 +1,89 @@
+"""The label key in a file: 32 bytes of hex or a private multikey, readable by its owner only."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from labeler.atproto.keys import PrivateKey
+from labeler.errors import BadInput, Misconfigured
+
+MAX_BYTES = 256  # either form is shorter than a hundred characters
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class KeyFileSigner:
+    """`Signer` with the key in a file. Reads it once; never shows it."""
+
+    def __init__(self, path: Path) -> None:
+        self._key = _parse(path, _read_private(path))
+        self._key_id = self._key.public_key.did_key
+        self._path = path
+
+    def __repr__(self) -> str:
+        return f"KeyFileSigner({str(self._path)!r}, key_id={self._key_id!r})"
+
+    @property
+    def key_id(self) -> str:
+        """The did:key of the label key."""
+        return self._key_id
+
+    def sign(self, data: bytes) -> bytes:
+        """Return r‖s over SHA-256 of `data`."""
+        return self._key.sign(data)
+
+
+def new_key() -> PrivateKey:
+    """Make a k256 key from the system's randomness."""
+    return PrivateKey.from_bytes(secrets.token_bytes(32))
+
+
+def write_new_key(path: Path, key: PrivateKey) -> None:
+    """Write `key` as a multikey into a new file of mode 0600; `Misconfigured` when it exists or cannot be made."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise Misconfigured(f"{path}: exists already; a key is never overwritten, choose another name") from None
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot create the key file: {error.strerror}") from error
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            os.fchmod(file.fileno(), 0o600)  # whatever the umask said
+            file.write(key.multikey() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        path.unlink(missing_ok=True)  # half a key helps nobody
+        raise Misconfigured(f"{path}: cannot write the key file: {error.strerror}") from error
+
+
+def _read_private(path: Path) -> bytes:
+    try:
+        # Looked at through the open file, so that nobody can exchange it in between; a FIFO must not hang us.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise Misconfigured(f"{path}: not a regular file")
+            if status.st_mode & _OTHERS:
+                raise Misconfigured(
+                    f"{path}: mode {stat.S_IMODE(status.st_mode):04o} lets others at the signing key; chmod 600 {path}"
+                )
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise Misconfigured(
+            f"{path}: no such file; make a key with `labeler keygen`, or set signing_key_file"
+        ) from None
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot read the signing key: {error.strerror}") from error
+
+
+def _parse(path: Path, raw: bytes) -> PrivateKey:
+    # No cause is attached to the error: it might quote the key.
+    try:
+        text = raw.decode("ascii").strip()
+        return PrivateKey.from_multikey(text) if text.startswith("z") else PrivateKey.from_hex(text)
+    except (UnicodeDecodeError, BadInput):
+        pass
+    raise Misconfigured(f"{path}: holds neither a 32-byte key in hex nor a private multikey (z…)")

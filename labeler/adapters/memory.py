@@ -1,0 +1,99 @@
+"""Both logs in memory: the reference. Read it as the specification; the contract suite holds the others to it."""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Self
+
+from labeler.atproto.label import Label
+from labeler.errors import Corrupt
+from labeler.ports import Bounds, Entry, LabelQuery, Sequenced
+from labeler.reputation.inputs import Input
+
+
+class MemoryTelemetryLog:
+    """`TelemetryLog` that lasts as long as the object."""
+
+    def __init__(self) -> None:
+        self._records: dict[int, Input] = {}  # by position, ascending
+        self._head = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+    async def append(self, records: Sequence[Input]) -> int:
+        """Append all; return the position of the last."""
+        self._records.update(enumerate(records, self._head + 1))
+        self._head += len(records)
+        return self._head
+
+    async def read(self, after: int, limit: int) -> Sequence[tuple[int, Input]]:
+        """Return up to `limit` records with position > `after`."""
+        return list(islice((each for each in self._records.items() if each[0] > after), limit))
+
+    async def head(self) -> int:
+        """Return the newest position ever given."""
+        return self._head
+
+    async def trim(self, before: int) -> None:
+        """Forget records with position < `before`."""
+        self._records = {position: record for position, record in self._records.items() if position >= before}
+
+
+class MemoryLabelLog:
+    """`LabelLog` that lasts as long as the object."""
+
+    def __init__(self) -> None:
+        self._current: dict[tuple[str, ...], tuple[int, Label]] = {}  # by identity; ascending by seq
+        self._evidence: list[bytes] = []  # of every label ever appended: that of `seq` is at seq - 1
+        self._checkpoint = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+    async def append(self, entries: Sequence[Entry], *, expected: int, checkpoint: int) -> list[int]:
+        """Append all and move the checkpoint, or refuse everything."""
+        if self._checkpoint != expected:
+            raise Corrupt(f"checkpoint is {self._checkpoint}, expected {expected}: another writer was here")
+        for entry in entries:
+            if entry.label.sig is None:
+                raise Corrupt(f"label {entry.label.val} on {entry.label.uri} reached the log unsigned")
+        head = len(self._evidence)
+        for seq, entry in enumerate(entries, head + 1):
+            self._current.pop(_identity(entry.label), None)  # superseded
+            self._current[_identity(entry.label)] = (seq, entry.label)
+            self._evidence.append(entry.evidence)
+        self._checkpoint = checkpoint
+        return list(range(head + 1, head + len(entries) + 1))
+
+    async def read(self, after: int, limit: int) -> Sequence[Sequenced]:
+        """Return up to `limit` current labels with seq > `after`, ascending."""
+        found = ((seq, label) for seq, label in self._current.values() if seq > after)
+        return [Sequenced(seq, label.to_bytes()) for seq, label in islice(found, limit)]
+
+    async def bounds(self) -> Bounds:
+        """Return floor (nothing is ever pruned), head and checkpoint."""
+        return Bounds(floor=0, head=len(self._evidence), checkpoint=self._checkpoint)
+
+    async def find(self, query: LabelQuery) -> Sequence[Sequenced]:
+        """Return current labels matching `query`, ascending by seq."""
+        found = ((seq, label) for seq, label in self._current.values() if seq > query.after and _matches(label, query))
+        return [Sequenced(seq, label.to_bytes()) for seq, label in islice(found, query.limit)]
+
+    async def evidence(self, seq: int) -> bytes | None:
+        """Return the evidence record behind `seq`, or None."""
+        return self._evidence[seq - 1] if 1 <= seq <= len(self._evidence) else None
+
+
+def _identity(label: Label) -> tuple[str, ...]:
+    return label.src, label.uri, label.cid or "", label.val
+
+
+def _matches(label: Label, query: LabelQuery) -> bool:
+    asked = label.uri in query.exact or any(label.uri.startswith(prefix) for prefix in query.prefixes)
+    return asked and (bool(label.neg) or label.expires is None or label.expires > query.now)

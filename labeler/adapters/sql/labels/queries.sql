@@ -1,0 +1,59 @@
+-- The statements of the label log. In the find statements every pattern is a half-open range of uris, and {asked}
+-- stands for as many `(?, ?)` as there are patterns.
+
+-- name: contradictions
+SELECT 'log_state has no row' WHERE NOT EXISTS (SELECT 1 FROM log_state)
+UNION ALL
+SELECT 'the newest label is ' || newest || ', the recorded head ' || head
+FROM log_state, (
+    SELECT max(coalesce((SELECT max(seq) FROM label), 0), coalesce((SELECT max(seq) FROM superseded), 0)) AS newest
+)
+WHERE newest > head;
+
+-- name: bounds
+SELECT floor, head, checkpoint FROM log_state;
+
+-- name: move
+UPDATE log_state SET head = ?, checkpoint = ?;
+
+-- name: insert_label
+INSERT INTO label (seq, src, uri, cid, val, neg, cts, exp, ver, sig, key_id, expires, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_evidence
+INSERT INTO evidence (seq, cid, record) VALUES (?, ?, ?);
+
+-- name: insert_audit
+INSERT INTO audit (seq, checkpoint, actor, reason, evidence_cid) VALUES (?, ?, ?, ?, ?);
+
+-- name: read
+SELECT seq, body FROM label WHERE seq > ? ORDER BY seq LIMIT ?;
+
+-- name: evidence
+SELECT record FROM evidence WHERE seq = ?;
+
+-- name: count_asked
+-- How many labels match, counted up to a bound: chooses between the two below.
+WITH asked (low, high) AS (VALUES {asked})
+SELECT count(*) FROM (
+    SELECT 1 FROM asked CROSS JOIN label ON label.uri >= asked.low AND label.uri < asked.high LIMIT ?
+);
+
+-- name: find_few
+-- Look the matches up by uri, then put them in order.
+WITH asked (low, high) AS (VALUES {asked})
+SELECT seq, body FROM label
+WHERE seq IN (
+        SELECT label.seq FROM asked CROSS JOIN label ON label.uri >= asked.low AND label.uri < asked.high
+        WHERE label.seq > ?
+    )
+    AND (expires IS NULL OR expires > ?)
+ORDER BY seq LIMIT ?;
+
+-- name: find_many
+-- Walk in order, leave out what was not asked for, stop at the limit.
+WITH asked (low, high) AS (VALUES {asked})
+SELECT seq, body FROM label
+WHERE EXISTS (SELECT 1 FROM asked WHERE label.uri >= asked.low AND label.uri < asked.high)
+    AND seq > ? AND (expires IS NULL OR expires > ?)
+ORDER BY seq LIMIT ?;

@@ -1,0 +1,189 @@
+"""The embedded default: both logs in SQLite, one file each."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from labeler.adapters.sqlite_file import BUSY_TIMEOUT_S, Schema, SqliteFile
+from labeler.errors import Corrupt
+from labeler.ports import Bounds, Entry, LabelQuery, Sequenced
+from labeler.reputation.inputs import Input, decode_input, encode_input
+
+TELEMETRY = Schema("telemetry", "telemetry log", 0x4D524C54)  # "MRLT"
+LABELS = Schema("labels", "label log", 0x4D524C4C)  # "MRLL"
+
+MAX_INTEGER = 2**63 - 1  # SQLite's largest; positions and cursors beyond it are simply after everything
+
+FEW = 10_000
+"""Up to this many matches are looked up by uri and sorted, a few milliseconds; more are found by walking in order."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ABOVE_ALL_TEXT = b""  # SQLite orders every BLOB after every TEXT (datatype3 §4.1)
+
+
+class SqliteTelemetryLog:
+    """`TelemetryLog` in one file: a row a record."""
+
+    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        self._file = SqliteFile(path, TELEMETRY, busy_timeout_s=busy_timeout_s)
+        self._sql = TELEMETRY.queries()
+
+    async def __aenter__(self) -> Self:
+        await self._file.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._file.__aexit__()
+
+    async def append(self, records: Sequence[Input]) -> int:
+        """Write all records in one transaction; return the position of the last."""
+        bodies = [encode_input(record) for record in records]
+        async with self._file.transaction() as writer:
+            [(head,)] = await writer.execute_fetchall(self._sql["head"])
+            if bodies:
+                await writer.executemany(self._sql["insert_record"], enumerate(bodies, head + 1))
+                await writer.execute_fetchall(self._sql["move_head"], (head + len(bodies),))
+        return int(head) + len(bodies)
+
+    async def read(self, after: int, limit: int) -> Sequence[tuple[int, Input]]:
+        """Return up to `limit` records with position > `after`; a hole between two of them is `Corrupt`."""
+        rows = await self._file.fetch(self._sql["read"], (min(after, MAX_INTEGER), limit))
+        if rows and rows[-1][0] - rows[0][0] != len(rows) - 1:
+            raise Corrupt(f"{self._file.path}: records are missing between {rows[0][0]} and {rows[-1][0]}")
+        return [(position, self._decode(position, body)) for position, body in rows]
+
+    async def head(self) -> int:
+        """Return the newest position ever given."""
+        [(head,)] = await self._file.fetch(self._sql["head"])
+        return int(head)
+
+    async def trim(self, before: int) -> None:
+        """Forget records with position < `before`."""
+        async with self._file.transaction() as writer:
+            await writer.execute_fetchall(self._sql["trim"], (min(before, MAX_INTEGER),))
+
+    def _decode(self, position: int, body: bytes) -> Input:
+        try:
+            return decode_input(body)
+        except (msgspec.DecodeError, TypeError) as error:
+            raise Corrupt(f"{self._file.path}: record {position} cannot be read: {error}") from error
+
+
+class SqliteLabelLog:
+    """`LabelLog` in one file. What a label replaces is moved aside by the trigger in the schema."""
+
+    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        self._file = SqliteFile(path, LABELS, busy_timeout_s=busy_timeout_s)
+        self._sql = LABELS.queries()
+
+    async def __aenter__(self) -> Self:
+        await self._file.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._file.__aexit__()
+
+    async def append(self, entries: Sequence[Entry], *, expected: int, checkpoint: int) -> list[int]:
+        """Write seq, labels, evidence, audit rows and the checkpoint in one transaction; return the seqs."""
+        async with self._file.transaction() as writer:
+            [(_, head, found)] = await writer.execute_fetchall(self._sql["bounds"])
+            if found != expected:
+                raise Corrupt(f"{self._file.path}: checkpoint is {found}, expected {expected}: another writer was here")
+            placed = list(enumerate(entries, head + 1))
+            await writer.execute_fetchall(self._sql["move"], (head + len(placed), checkpoint))
+            if placed:
+                await writer.executemany(self._sql["insert_label"], [_label_row(*each) for each in placed])
+                await writer.executemany(
+                    self._sql["insert_evidence"], [(seq, each.evidence_cid, each.evidence) for seq, each in placed]
+                )
+                await writer.executemany(
+                    self._sql["insert_audit"],
+                    [(seq, checkpoint, each.actor, each.reason, each.evidence_cid) for seq, each in placed],
+                )
+        return [seq for seq, _ in placed]
+
+    async def read(self, after: int, limit: int) -> Sequence[Sequenced]:
+        """Return up to `limit` labels with seq > `after`, ascending."""
+        return [Sequenced(*row) for row in await self._file.fetch(self._sql["read"], (min(after, MAX_INTEGER), limit))]
+
+    async def bounds(self) -> Bounds:
+        """Return floor, head and checkpoint."""
+        [row] = await self._file.fetch(self._sql["bounds"])
+        return Bounds(*row)
+
+    async def find(self, query: LabelQuery) -> Sequence[Sequenced]:
+        """Return labels matching `query`, ascending by seq."""
+        ranges = list(_ranges(query))
+        if not ranges:
+            return []
+        asked = ", ".join(["(?, ?)"] * len(ranges))
+        bounds = [bound for each in ranges for bound in each]
+        sql = self._sql["find_many" if await self._matches_many(query, asked, bounds) else "find_few"]
+        rest = (min(query.after, MAX_INTEGER), _microseconds(query.now), query.limit)
+        rows = await self._file.fetch(sql.format(asked=asked), (*bounds, *rest))
+        return [Sequenced(*row) for row in rows]
+
+    async def evidence(self, seq: int) -> bytes | None:
+        """Return the evidence record behind `seq`, or None."""
+        rows = await self._file.fetch(self._sql["evidence"], (min(seq, MAX_INTEGER),))
+        return rows[0][0] if rows else None
+
+    async def _matches_many(self, query: LabelQuery, asked: str, bounds: list[str | bytes]) -> bool:
+        if not query.prefixes or "" in query.prefixes:
+            return "" in query.prefixes
+        [(matches,)] = await self._file.fetch(self._sql["count_asked"].format(asked=asked), (*bounds, FEW + 1))
+        return bool(matches > FEW)
+
+
+def _label_row(seq: int, entry: Entry) -> tuple[object, ...]:
+    label = entry.label
+    expires = None if label.neg else label.expires  # a negation stays for good
+    if label.sig is None:
+        raise Corrupt(f"label {label.val} on {label.uri} reached the log unsigned")
+    return (
+        seq,
+        label.src,
+        label.uri,
+        label.cid or "",
+        label.val,
+        label.neg,
+        label.cts,
+        label.exp,
+        label.ver,
+        label.sig,
+        entry.key_id,
+        None if expires is None else _microseconds(expires),
+        label.to_bytes(),
+    )
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _ranges(query: LabelQuery) -> Iterator[tuple[str, str | bytes]]:
+    """Turn patterns into half-open ranges of uris in byte order. Nothing stored can equal what is not valid UTF-8."""
+    for uri in filter(_is_storable, query.exact):
+        yield uri, uri + "\0"  # the very next string
+    for prefix in filter(_is_storable, query.prefixes):
+        yield prefix, _after_prefix(prefix)
+
+
+def _is_storable(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _after_prefix(prefix: str) -> str | bytes:
+    """Return the smallest text that is greater than every text beginning with `prefix`.
+
+    UTF-8 orders by code point, so it is `prefix` with its last code point raised by one; U+10FFFF cannot be raised
+    and gives way to the one before.
+    """
+    head = prefix.rstrip("\U0010ffff")
+    if not head:
+        return _ABOVE_ALL_TEXT
+    following = ord(head[-1]) + 1
+    return head[:-1] + chr(0xE000 if following == 0xD800 else following)  # surrogates are no characters
