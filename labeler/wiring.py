@@ -134,6 +134,15 @@ async def offline(settings: Settings) -> AsyncIterator[Labeler]:
 
 
 @asynccontextmanager
+async def input_log(settings: Settings) -> AsyncIterator[TelemetryLog]:
+    """Open the input log to read it, beside a running service or without one; `Misconfigured` where there is none."""
+    if not settings.service.data_dir.is_dir():
+        raise Misconfigured(f"{settings.service.data_dir}: no labeler has run here yet, so there is no input log")
+    async with _telemetry_log(settings) as telemetry:
+        yield telemetry
+
+
+@asynccontextmanager
 async def _assembled(settings: Settings) -> AsyncIterator[Labeler]:
     """Take the lock, open the logs, read the input log once, build the rest."""
     signer = KeyFileSigner(settings.service.signing_key_file)
