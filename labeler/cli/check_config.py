@@ -1,0 +1,58 @@
+"""`labeler check-config`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from labeler.adapters.keyfile import KeyFileSigner
+from labeler.cli.console import note, show, show_json, show_table
+from labeler.cli.options import CONFIG, AsJson, Config
+from labeler.reputation.policy import parse_policy
+from labeler.service.policy_file import read_policy
+from labeler.settings import Operator, Relay, Settings, load_settings
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("check-config", epilog="Example: labeler check-config --config /etc/labeler/labeler.toml")
+def check_config(config: Config = CONFIG, as_json: AsJson = False) -> None:
+    """Read configuration, key and policy as `serve` would, and say what is wrong.
+
+    Exit code 2 if anything is.
+    """
+    settings = load_settings(config)
+    key_id = KeyFileSigner(settings.service.signing_key_file).key_id
+    policy = parse_policy(read_policy(settings.service.policy_file))
+    described = settings.describe()
+    if as_json:
+        show_json(described | {"key": key_id, "policy": {"name": policy.name, "hash": policy.hash}})
+    else:
+        rows = [*_rows(described), ("label key", key_id), ("policy", f"{policy.name}, sha256 {policy.hash}")]
+        show_table(("key", "value"), rows)
+        show(f"{config}: good")
+    for remark in _remarks(settings):
+        note(f"note: {remark}")
+
+
+def _rows(tree: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _rows(value, f"{above}{key}.")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for index, item in enumerate(value):
+                yield from _rows(item, f"{above}{key}[{index}].")
+        else:
+            yield above + key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _remarks(settings: Settings) -> Iterator[str]:
+    """What is allowed, and perhaps not meant."""
+    if not settings.relays:
+        yield "no [[relays]]: nobody may send telemetry yet"
+    if not settings.operators:
+        yield "no [[operators]]: nobody may decide over the network yet"
+    callers: list[Relay | Operator] = [*settings.relays, *settings.operators]
+    for caller in callers:
+        if caller.token_sha256 is None:
+            yield f"{caller.did} has no token_sha256, and so no way in"

@@ -1,0 +1,53 @@
+"""`labeler standing`, also known as `explain`."""
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+
+from labeler.cli.calls import GET_STANDING, reach
+from labeler.cli.console import show, show_json, show_table
+from labeler.cli.options import CONFIG, AsJson, Config
+from labeler.settings import Settings, load_settings
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: labeler standing did:plc:… --config /etc/labeler/labeler.toml")
+def standing(
+    did: Annotated[str, typer.Argument(metavar="DID", help="The member.")],
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Say where a member stands, why, and what clears it.
+
+    LABELER_TOKEN, an operator's, adds the numbers while the service runs.
+    """
+    answer = asyncio.run(_ask(load_settings(config), did))
+    if as_json:
+        show_json(answer)
+    else:
+        _tell(answer)
+
+
+async def _ask(settings: Settings, did: str) -> dict[str, Any]:
+    async with reach(settings) as labeler:
+        return await labeler.query(GET_STANDING, [("did", did)])
+
+
+def _tell(answer: dict[str, Any]) -> None:
+    caps = f"{answer['hourlyCap']} messages an hour, {answer['dailyCap']} a day"
+    show(f"{answer['did']}: {answer['standing']} (tier {answer['tier']}; {caps})")
+    if answer["labels"]:
+        rows = [(row["val"], row["cts"], row.get("exp", "–"), row.get("rule", "")) for row in answer["labels"]]
+        show_table(("label", "since", "until", "by"), rows)
+    for clearance in answer.get("clears", ()):
+        show(f"What clears {clearance['val']}: {clearance['text']}")
+    findings = {finding["rule"]: finding for finding in answer.get("findings", ())}
+    rows = [
+        (room["rule"], findings[room["rule"]]["severity"], findings[room["rule"]]["text"], room["text"])
+        for room in answer.get("headroom", ())
+        if room["rule"] in findings
+    ]
+    if rows:
+        show_table(("rule", "finding", "measured", "room left"), rows)
