@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from labeler.adapters.keyfile import KeyFileSigner
-from labeler.cli.console import note, show, show_json, show_table
+from labeler.cli.console import note, say, show_json, show_table
 from labeler.cli.options import CONFIG, AsJson, Config
 from labeler.reputation.policy import parse_policy
 from labeler.service.policy_file import read_policy
@@ -30,7 +30,7 @@ def check_config(config: Config = CONFIG, as_json: AsJson = False) -> None:
     else:
         rows = [*_rows(described), ("label key", key_id), ("policy", f"{policy.name}, sha256 {policy.hash}")]
         show_table(("key", "value"), rows)
-        show(f"{config}: good")
+        say(f"{config}: good")
     for remark in _remarks(settings):
         note(f"note: {remark}")
 

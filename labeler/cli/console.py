@@ -18,7 +18,7 @@ PIPE_COLUMNS: Final = 200  # a table that no terminal limits is not folded at 80
 PATIENCE_SECONDS: Final = 1.0  # what takes longer shows how far it is
 
 
-def show(text: str) -> None:
+def say(text: str) -> None:
     """Print a result. Raises `Unavailable` when stdout takes no more, such as a full disk."""
     try:
         typer.echo(text)
@@ -30,7 +30,7 @@ def show(text: str) -> None:
 
 def show_json(value: Any) -> None:
     """Print one JSON value on one line."""
-    show(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    say(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
@@ -44,7 +44,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str
     console = Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
     with console.capture() as captured:
         console.print(table)
-    show("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    say("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def note(text: str) -> None:

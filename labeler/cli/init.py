@@ -12,7 +12,7 @@ import typer
 from labeler.adapters.keyfile import new_key, write_new_key
 from labeler.atproto.did_document import did_web_url
 from labeler.atproto.syntax import is_did
-from labeler.cli.console import note, show, show_json
+from labeler.cli.console import note, say, show_json
 from labeler.cli.options import AsJson
 from labeler.errors import BadInput, Misconfigured
 from labeler.settings import did_of
@@ -78,9 +78,9 @@ def init(
     if as_json:
         show_json({"config": str(config), "did": did_of(hostname), "key": key_id, "tokens": tokens})
         return
-    show(f"{did_of(hostname)} lives in {folder} now; its label key is {key_id}.")
+    say(f"{did_of(hostname)} lives in {folder} now; its label key is {key_id}.")
     for caller, token in tokens.items():
-        show(f"token of the {caller}, shown this once: {token}")
+        say(f"token of the {caller}, shown this once: {token}")
     note("Next:")
     note(f"  labeler check-config --config {config}")
     note(f"  labeler serve --config {config}")

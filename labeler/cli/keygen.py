@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from labeler.adapters.keyfile import new_key, write_new_key
-from labeler.cli.console import show, show_json
+from labeler.cli.console import say, show_json
 from labeler.cli.options import AsJson
 
 app = typer.Typer(add_completion=False)
@@ -29,4 +29,4 @@ def keygen(
     if as_json:
         show_json({"file": str(path), "did": public.did_key, "publicKeyMultibase": public.multikey})
     else:
-        show(f"{path}: {public.did_key}")
+        say(f"{path}: {public.did_key}")

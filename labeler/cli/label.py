@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from labeler.cli.calls import EMIT_EVENT, QUERY_LABELS, reach
-from labeler.cli.console import show, show_json, show_table
+from labeler.cli.console import say, show_json, show_table
 from labeler.cli.options import CONFIG, AsJson, Config
 from labeler.settings import Settings, load_settings
 
@@ -133,4 +133,4 @@ def _show(view: dict[str, Any], as_json: bool, sentence: str) -> None:
     if as_json:
         show_json(view)
     else:
-        show(f"{sentence}, by {view['createdBy']} (event {view['id']})")
+        say(f"{sentence}, by {view['createdBy']} (event {view['id']})")

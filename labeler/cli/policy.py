@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from labeler.cli.console import show, show_json, show_table
+from labeler.cli.console import say, show_json, show_table
 from labeler.cli.options import CONFIG, AsJson, Config
 from labeler.reputation.policy import Bar, Policy, Rule, Span, parse_policy
 from labeler.service.policy_file import read_policy
@@ -27,7 +27,7 @@ def check(file: File = None, config: Config = CONFIG, as_json: AsJson = False) -
     if as_json:
         show_json({"file": str(path), "name": policy.name, "hash": policy.hash, "rules": len(policy.rules)})
     else:
-        show(f"{path}: good, {len(policy.rules)} rules, sha256 {policy.hash}")
+        say(f"{path}: good, {len(policy.rules)} rules, sha256 {policy.hash}")
 
 
 @app.command(epilog="Example: labeler policy show --config /etc/labeler/labeler.toml")
@@ -42,7 +42,7 @@ def show(file: File = None, config: Config = CONFIG, as_json: AsJson = False) ->
         [_row(rule) for rule in policy.rules],
         title=f"Policy {policy.name}, sha256 {policy.hash}",
     )
-    show("")
+    say("")
     show_table(
         ("label", "lasts", "renewed after", "messages an hour"),
         [

@@ -145,9 +145,9 @@ class _Source:
 
 
 class _Zstd(io.RawIOBase):
-    """Frames of zstd, unpacked; a frame that ends too early is an error, which the library's own reader does not see."""
+    """Frames of zstd, unpacked. A frame that ends too early is an error, which the library's own reader overlooks."""
 
-    def __init__(self, packed: io.BufferedReader) -> None:
+    def __init__(self, packed: "io.BufferedReader[io.FileIO]") -> None:
         self._packed = packed
         self._frame = zstandard.ZstdDecompressor().decompressobj()
         self._begun = False

@@ -55,7 +55,8 @@ def replay(
 ) -> None:
     """Show which labels recorded telemetry leads to.
 
-    Without FILE: what the configured input log led to. Nothing is published and no server is touched. With --json each line is one label change.
+    Without FILE: what the configured input log led to. Nothing is published and no server is touched. With --json each
+    line is one label change.
     """
     end = _moment(until) if until is not None else None
     settings = _settings(config, needed=sign or not files, wanted=policy is None)

@@ -2,7 +2,7 @@
 
 import typer
 
-from labeler.cli.console import show, show_json
+from labeler.cli.console import say, show_json
 from labeler.cli.options import CONFIG, AsJson, Config
 from labeler.settings import load_settings
 from labeler.wiring import serve as run_service
@@ -23,6 +23,6 @@ def serve(config: Config = CONFIG, as_json: AsJson = False) -> None:
         if as_json:
             show_json({"url": url, "did": did})
         else:
-            show(f"{did} listens on {url}; Ctrl-C stops it")
+            say(f"{did} listens on {url}; Ctrl-C stops it")
 
     run_service(settings, ready=ready)

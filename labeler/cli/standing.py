@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from labeler.cli.calls import GET_STANDING, reach
-from labeler.cli.console import show, show_json, show_table
+from labeler.cli.console import say, show_json, show_table
 from labeler.cli.options import CONFIG, AsJson, Config
 from labeler.settings import Settings, load_settings
 
@@ -37,12 +37,12 @@ async def _ask(settings: Settings, did: str) -> dict[str, Any]:
 
 def _tell(answer: dict[str, Any]) -> None:
     caps = f"{answer['hourlyCap']} messages an hour, {answer['dailyCap']} a day"
-    show(f"{answer['did']}: {answer['standing']} (tier {answer['tier']}; {caps})")
+    say(f"{answer['did']}: {answer['standing']} (tier {answer['tier']}; {caps})")
     if answer["labels"]:
         rows = [(row["val"], row["cts"], row.get("exp", "–"), row.get("rule", "")) for row in answer["labels"]]
         show_table(("label", "since", "until", "by"), rows)
     for clearance in answer.get("clears", ()):
-        show(f"What clears {clearance['val']}: {clearance['text']}")
+        say(f"What clears {clearance['val']}: {clearance['text']}")
     findings = {finding["rule"]: finding for finding in answer.get("findings", ())}
     rows = [
         (room["rule"], findings[room["rule"]]["severity"], findings[room["rule"]]["text"], room["text"])

@@ -5,7 +5,7 @@ import platform
 import typer
 
 import labeler
-from labeler.cli.console import show, show_json
+from labeler.cli.console import say, show_json
 from labeler.cli.options import AsJson
 
 app = typer.Typer(add_completion=False)
@@ -17,4 +17,4 @@ def version(as_json: AsJson = False) -> None:
     if as_json:
         show_json({"version": labeler.__version__, "python": platform.python_version()})
     else:
-        show(f"labeler {labeler.__version__} (Python {platform.python_version()})")
+        say(f"labeler {labeler.__version__} (Python {platform.python_version()})")
