@@ -48,13 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="relay-hooks", description="Telemetry out, labels in: what a mail relay embeds, from the command line."
+        prog="relay-hooks",
+        allow_abbrev=False,
+        description="Telemetry out, labels in: what a mail relay embeds, from the command line.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     verbs.add_parser("version", help="print the version")
 
     report = verbs.add_parser(
         "report",
+        allow_abbrev=False,  # --token must not pass for --token-file
         help="send events, one JSON object a line on standard input",
         epilog="example: relay-hooks report --labeler https://labeler.example.com --token-file token < events.ndjson",
     )
@@ -72,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
     follow = verbs.add_parser(
         "follow",
+        allow_abbrev=False,
         help="print verified labels as they come",
         epilog="example: relay-hooks follow --labeler did:web:labeler.example.com --json",
     )

@@ -92,7 +92,8 @@ class Outbox:
         self.last_rejected: deque[Rejected] = deque(maxlen=keep_rejected)
 
     def __len__(self) -> int:
-        return len(self._buffer) + self._spool.pending
+        with self._guard:
+            return self._waiting()
 
     @property
     def buffered(self) -> int:
@@ -192,14 +193,17 @@ class Outbox:
     def stats(self) -> ReporterStats:
         """Copy the counts as they stand."""
         with self._guard:
-            spooled = self._spool.pending
             return replace(
                 self.counts,
                 dropped=Counter(self.counts.dropped),
-                spooled=spooled,
+                spooled=self._spool.pending,
                 damaged=self._spool.damaged,
-                waiting=len(self._buffer) + len(self._in_flight) + self._moving + spooled,
+                waiting=self._waiting(),
             )
+
+    def _waiting(self) -> int:
+        """Count the events nobody has answered for, wherever they are; during a spill some may count twice."""
+        return len(self._buffer) + len(self._in_flight) + self._moving + self._spool.pending
 
     def _return_in_flight(self) -> None:
         """Put back what was taken out and not settled: its sender was interrupted. Holds the guard."""
@@ -217,6 +221,8 @@ class Outbox:
         except Exception as error:  # noqa: BLE001 - anything can hide in a field nobody checked
             with self._guard:
                 self.counts.rejected += 1
-                self.last_rejected.append(Rejected({"id": str(event.id)[:64]}, "Invalid", str(error)[:200]))
+                self.last_rejected.append(
+                    Rejected({"id": str(getattr(event, "id", ""))[:64]}, "Invalid", str(error)[:200])
+                )
             return None
         return raw

@@ -198,8 +198,7 @@ class TelemetryReporter:
             if not self._outbox:
                 await self._some.wait()
         if len(self._outbox) < MAX_EVENTS_PER_BATCH and not self._closing.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._batch_full.wait(), self._max_age_s)
+            await _within(self._batch_full, self._max_age_s)
         if not self._closing.is_set():
             self._batch_full.clear()
         return True
@@ -235,8 +234,7 @@ class TelemetryReporter:
             async with asyncio.timeout(wait_s):
                 while not self._closing.is_set():
                     await self._on_disk(self._outbox.spill)
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self._closing.wait(), _SPILL_EVERY_S)
+                    await _within(self._closing, _SPILL_EVERY_S)
 
     async def _spill_for_ever(self) -> None:
         """Keep room in the buffer when mail is faster than the labeler, or an answer takes long."""
@@ -245,3 +243,10 @@ class TelemetryReporter:
             self._high.clear()
             await self._on_disk(self._outbox.spill)
             await asyncio.sleep(_SPILL_PAUSE_S)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    """Wait for `event`, but no longer than `seconds`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 from email.utils import parseaddr
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -29,6 +29,7 @@ BULK = "bulk"
 CATEGORY_HEADER = "X-Atmos-Category"
 
 _CATEGORY = re.compile("[a-z0-9-]{1,64}", re.ASCII)
+_BLANK_LINE = re.compile(rb"(?:\A|\n)\r?\n")
 _HEADER_BYTES = 256 * 1024  # of a message looked at; what has longer headers has no category
 _log = logging.getLogger(__name__)
 
@@ -65,7 +66,9 @@ class MessageFacts(NamedTuple):
 def read_facts(content: bytes) -> MessageFacts:
     """Read the facts from the headers; a category that is missing, double or no token is `bulk`. Never raises."""
     try:
-        headers = BytesHeaderParser().parsebytes(content[:_HEADER_BYTES])
+        # UTF-8, because SMTPUTF8 allows it in headers (RFC 6532 §3); the parser for bytes knows ASCII only.
+        head = _BLANK_LINE.split(content[:_HEADER_BYTES], maxsplit=1)[0].decode("utf-8", "replace")
+        headers = HeaderParser().parsestr(head)
         declared = [str(value).strip().lower() for value in headers.get_all(CATEGORY_HEADER, [])]
         category = declared[0] if len(declared) == 1 and _CATEGORY.fullmatch(declared[0]) else BULK
         senders = headers.get_all("From", [])

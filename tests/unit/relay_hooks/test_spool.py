@@ -29,9 +29,7 @@ def reopened(spool: Spool) -> Spool:
 def drain(spool: Spool) -> list[object]:
     """Read and commit everything."""
     values: list[object] = []
-    while portion := spool.peek(3):
-        if not portion.values:
-            return values
+    while (portion := spool.peek(3)).values:
         values += portion.values
         spool.commit(portion, len(portion.values))
     return values
@@ -141,8 +139,7 @@ def test_segments_deleted_behind_our_back_are_counted_as_damage(spool: Spool) ->
 def test_a_full_spool_takes_what_fits_and_says_how_many(tmp_path: Path) -> None:
     spool = Spool(tmp_path, max_bytes=100)
     spool.open()
-    assert spool.append(["x" * 30] * 5) == 2
-    assert spool.full
+    assert (spool.append(["x" * 30] * 5), spool.full) == (2, True)
     assert spool.append(["x" * 30]) == 0
     drain(spool)
     assert not spool.full
