@@ -321,16 +321,16 @@ def _read(path: Path) -> dict[str, Any]:
         raise Misconfigured(f"{path}: not TOML: {error}") from error
 
 
-def _override(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[str | int, ...], str]:
+def _override(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[str, ...], str]:
     """Write the variables into `tree`; return which key came from which variable."""
-    origins: dict[tuple[str | int, ...], str] = {}
+    origins: dict[tuple[str, ...], str] = {}
     for name in sorted(environ):
         keys = name.removeprefix(PREFIX).lower().split("__")
         if not name.startswith(PREFIX) or len(keys) < 2:
             continue
         place = tuple(int(key) if key.isdecimal() else key for key in keys)
         _put(tree, place, _typed(_fields(place[:-1]), place[-1], environ[name]), name)
-        origins[place] = name
+        origins[tuple(keys)] = name
     return origins
 
 
@@ -376,10 +376,11 @@ def _fields(place: tuple[str | int, ...]) -> Mapping[str, Any]:
     return model.model_fields if model is not Settings or not place else {}
 
 
-def _problem(detail: Any, origins: Mapping[tuple[str | int, ...], str]) -> str:
+def _problem(detail: Any, origins: Mapping[tuple[str, ...], str]) -> str:
     place: tuple[str | int, ...] = detail["loc"]
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
-    origin = next((name for at, name in origins.items() if at[: len(place)] == place), None)
+    at = tuple(str(part) for part in place)
+    origin = next((name for keys, name in origins.items() if keys[: len(at)] == at), None)
     where = f"{key} (from {origin})" if origin is not None else key
     fields = _fields(place[:-1])
     match detail["type"]:
