@@ -91,8 +91,10 @@ class RelayHandler:
     """Give an instance to aiosmtpd's `Controller` or `SMTP`.
 
     `deliver(mail_from, recipients, content)` is the relay's own work: it returns what the next hop said for each
-    recipient it has tried; the others count as still on their way. `member_of` attributes a transaction; None is
-    answered with 530. An error in either is answered with a 451, never raised into the server.
+    recipient it has tried; the others count as still on their way. `on_accepted` is given the acceptance of each
+    recipient before that: a relay that queues keeps them, and makes its later outcomes of them with `outcome_event`.
+    `member_of` attributes a transaction; None is answered with 530. An error in any of the three is answered with a
+    451, never raised into the server.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class RelayHandler:
         hasher: RecipientHasher,
         deliver: Deliver,
         member_of: MemberOf = authenticated_member,
+        on_accepted: Callable[[Mapping[str, SendEvent]], None] = lambda _: None,
         now: Callable[[], datetime] = _clock.utc_now,
     ) -> None:
         self._enforcer = enforcer
@@ -110,6 +113,7 @@ class RelayHandler:
         self._hasher = hasher
         self._deliver = deliver
         self._member_of = member_of
+        self._on_accepted = on_accepted
         self._now = now
         self._begun: WeakKeyDictionary[Session, _Begun] = WeakKeyDictionary()
 
@@ -158,6 +162,7 @@ class RelayHandler:
         for event in accepted.values():
             self._reporter.report(event)
         try:
+            self._on_accepted(accepted)
             replies = await self._deliver(envelope.mail_from or "", recipients, content)
         except Exception:  # noqa: BLE001 - the relay's own code; the client keeps the message and tries again
             _log.exception("deliver failed")

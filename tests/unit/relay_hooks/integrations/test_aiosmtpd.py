@@ -76,6 +76,7 @@ class Relay:
         self.enforcer = Enforcer(self.cache, standing_url="https://labeler.test", hourly_cap=2, auth_hourly_cap=1)
         self.recorder = Recorder()
         self.next_hop = NextHop()
+        self.acceptances: dict[str, SendEvent] = {}
         self.member_of: Callable[[Session, Envelope], Member | None] = lambda *_: Member(ALICE, "alice.example")
         self.port = 0
 
@@ -90,6 +91,7 @@ class Relay:
             hasher=HASHER,
             deliver=self.next_hop,
             now=lambda: NOW,
+            on_accepted=self.acceptances.update,
             member_of=self.attribute,
         )
         loop = asyncio.get_running_loop()
@@ -148,6 +150,12 @@ async def test_a_message_is_delivered_and_each_recipient_reported_with_its_outco
     assert message_id in replies[-1]
     assert [(event.smtp_code, event.status) for event in outcomes] == [(250, "2.1.5"), (550, "5.1.1"), (452, "4.2.2")]
     assert [event.recipient for event in outcomes] == [event.recipient for event in accepted[:3]]
+
+
+async def test_a_relay_that_queues_is_given_the_acceptances(relay: Relay) -> None:
+    await relay.send("queued@example.com")
+    assert relay.acceptances == {"queued@example.com": relay.recorder.events[0]}
+    assert relay.recorder.kinds() == ["accepted"]
 
 
 async def test_an_acceptance_says_what_the_schema_asks_and_nothing_in_clear(relay: Relay) -> None:
