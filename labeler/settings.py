@@ -324,7 +324,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _override(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[str, ...], str]:
     """Write the variables into `tree`; return which key came from which variable."""
     origins: dict[tuple[str, ...], str] = {}
-    for name in sorted(environ):
+    for name in sorted(environ, key=lambda name: [key.zfill(6) for key in name.split("__")]):  # 2 before 10
         keys = name.removeprefix(PREFIX).lower().split("__")
         if not name.startswith(PREFIX) or len(keys) < 2:
             continue

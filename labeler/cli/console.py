@@ -3,8 +3,8 @@
 import errno
 import json
 import sys
-import time
 from collections.abc import Iterable, Sequence
+from time import monotonic as _seconds
 from typing import Any, Final
 
 import typer
@@ -58,14 +58,14 @@ class Meter:
     def __init__(self, what: str, total: int) -> None:
         self._what = what
         self._total = total
-        self._began = time.monotonic()
+        self._began = _seconds()
         self._bar: Progress | None = None
         self._task = TaskID(0)
 
     def at(self, done: int) -> None:
         """Say how much of the total is done."""
         if self._bar is None:
-            if time.monotonic() - self._began < PATIENCE_SECONDS or not sys.stderr.isatty():
+            if _seconds() - self._began < PATIENCE_SECONDS or not sys.stderr.isatty():
                 return
             self._bar = Progress(console=Console(stderr=True), transient=True)
             self._task = self._bar.add_task(self._what, total=self._total)

@@ -130,6 +130,11 @@ def test_a_variable_reaches_into_lists_and_may_lengthen_them(folder: Path) -> No
     assert settings.operators[0].role == "triage"
 
 
+def test_a_long_list_is_filled_in_order(folder: Path) -> None:
+    variables = {f"LABELER_RELAYS__{n}__DID": f"did:plc:r{n}" for n in range(12)}
+    assert [relay.did for relay in load(folder, MINIMAL, **variables).relays] == [f"did:plc:r{n}" for n in range(12)]
+
+
 def test_a_list_is_given_as_json(folder: Path) -> None:
     settings = load(folder, MINIMAL, LABELER_SERVICE__TRUSTED_PROXIES='["10.0.0.0/8"]')
     assert settings.service.trusted_proxies == ("10.0.0.0/8",)

@@ -1,0 +1,101 @@
+"""`labeler check-config`, `labeler policy check` and `labeler policy show`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from labeler.adapters.keyfile import KeyFileSigner
+from labeler.reputation.policy import parse_policy
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Run
+
+
+def test_a_good_configuration_is_shown_as_resolved(run: "Run", config: Path) -> None:
+    said = run("check-config", "--config", config)
+    assert said.code == 0
+    assert f"{config}: good" in said.out
+    shown = dict(line.split(maxsplit=1) for line in said.out.splitlines() if " " in line)
+    assert shown["service.data_dir"] == str(Path("here/data").absolute())
+    assert shown["operators[0].did"] == "did:plc:alice"
+    assert shown["service.trusted_proxies"] == "127.0.0.0/8, ::1/128"
+
+
+def test_machines_get_key_and_policy_too_but_no_whole_hash(run: "Run", config: Path) -> None:
+    (answer,) = run("check-config", "--config", config, "--json").lines
+    assert answer["key"] == KeyFileSigner(Path("here/signing.key")).key_id
+    assert answer["policy"]["hash"] == parse_policy(Path("here/policy.toml").read_text()).hash
+    assert answer["service"]["did"] == "did:web:localhost%3A1"
+    assert len(answer["operators"][0]["token_sha256"]) == 9
+
+
+def test_the_usual_place_is_the_working_folder(run: "Run", config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(config.parent)
+    assert run("check-config").code == 0
+
+
+def test_what_is_perhaps_not_meant_is_remarked(run: "Run", config: Path) -> None:
+    assert "nobody may send telemetry yet" in run("check-config", "--config", config).err
+    config.write_text(config.read_text().split("[[operators]]")[0] + '[[relays]]\ndid = "did:plc:r"\n')
+    said = run("check-config", "--config", config)
+    assert "nobody may decide over the network yet" in said.err
+    assert "did:plc:r has no token_sha256" in said.err
+
+
+def test_a_bad_configuration_is_2_and_named(run: "Run", config: Path) -> None:
+    config.write_text(config.read_text().replace("listen", "lisen"))
+    said = run("check-config", "--config", config)
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f"labeler: {config}: service.lisen: unknown key; did you mean listen?\n"
+
+
+def test_a_bad_key_is_2_and_not_shown(run: "Run", config: Path) -> None:
+    Path("here/signing.key").write_text("not a key at all")
+    said = run("check-config", "--config", config)
+    assert said.code == 2
+    assert "signing.key: holds neither" in said.err
+    assert "not a key at all" not in said.err
+
+
+def test_a_bad_policy_is_2_and_named(run: "Run", config: Path) -> None:
+    Path("here/policy.toml").write_text('name = "mine"')
+    for words in (["check-config"], ["policy", "check"], ["policy", "show"]):
+        said = run(*words, "--config", config)
+        assert said.code == 2
+        assert "here/policy.toml: policy: " in said.err
+
+
+def test_a_policy_can_be_checked_without_a_configuration(run: "Run", config: Path) -> None:
+    policy = Path("here/policy.toml")
+    said = run("policy", "check", policy)
+    assert said.code == 0
+    assert said.out.startswith(f"{policy}: good, 5 rules, sha256 {parse_policy(policy.read_text()).hash}")
+    (answer,) = run("policy", "check", policy, "--json").lines
+    assert answer == {"file": str(policy), "name": "default", "hash": parse_policy(policy.read_text()).hash, "rules": 5}
+
+
+def test_an_absent_policy_is_2(run: "Run") -> None:
+    said = run("policy", "check", "none.toml")
+    assert said.code == 2
+    assert "none.toml: the policy cannot be read" in said.err
+
+
+def test_the_rules_are_shown_with_their_bars(run: "Run", config: Path) -> None:
+    out = run("policy", "show", "--config", config).out
+    (row,) = [line for line in out.splitlines() if line.startswith("invalid-recipients")]
+    assert "> 5.00% with 95% confidence, from 3" in row
+    assert "> 10.00% with 99% confidence, from 5" in row
+    assert row.endswith("3.00%")
+    (row,) = [line for line in out.splitlines() if line.startswith("domain-spray")]
+    assert "> 0.85, from 50" in row
+    (row,) = [line for line in out.splitlines() if line.startswith("mail-throttled")]
+    assert "24h → 72h → 7d" in row
+    assert row.split()[-1] == "20"
+
+
+def test_machines_get_the_whole_policy(run: "Run", config: Path) -> None:
+    (answer,) = run("policy", "show", "here/policy.toml", "--json").lines
+    assert answer["rules"][0]["window"] == "7d"
+    assert answer["labels"]["mail-throttled"]["terms"] == ["24h", "72h", "7d"]
+    assert "5.1.1" in answer["outcomes"]["invalid_recipient"]
