@@ -22,6 +22,7 @@ from labeler.service.observe import OTHER, Metrics
 
 JSON_BYTES: Final = 100 * 1024  # the reference's limit for JSON bodies
 MAX_LINE_BYTES: Final = 64 * 1024  # of a request: a query may carry a hundred uris
+MAX_FIELD_BYTES: Final = 16 * 1024  # of one header: tokens of 8 KiB are answered by access.py
 CLOSE_SECONDS: Final = 10.0  # at the end, for requests and subscribers
 LINGER_SECONDS: Final = 1.0  # what a refused body still sends is read so long, that the refusal is not lost
 RETRY_AFTER_SECONDS: Final = 5
@@ -103,6 +104,7 @@ class Http:
             access_log=None,  # no addresses in our logs
             auto_decompress=False,  # body.py bounds what comes out
             max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_FIELD_BYTES,
             shutdown_timeout=CLOSE_SECONDS,
             lingering_time=LINGER_SECONDS,
         )

@@ -5,6 +5,7 @@ Every metric label comes from a closed set, so that no caller can grow the regis
 
 import json
 import logging
+import time
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -75,10 +76,12 @@ class Metrics:
 class JsonLines(logging.Formatter):
     """One JSON object a line: time, level, logger, message, and the fields given as `extra={"fields": {…}}`."""
 
+    converter = staticmethod(time.gmtime)  # UTC, as everywhere
+
     def format(self, record: logging.LogRecord) -> str:
         """Render `record` as one line of JSON."""
         line: dict[str, object] = {
-            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}",
+            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),

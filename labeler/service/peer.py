@@ -6,6 +6,7 @@ that has fallen silent although nothing is queued for it.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import socket
 import struct
@@ -16,7 +17,7 @@ from aiohttp import WSMsgType, web
 
 from labeler.service.pages import binary_message
 
-MISSED_PINGS = 2.5  # two pongs missed, and half an interval for the last one to arrive
+MISSED_PINGS = 1.5  # a pong is missed when the next ping is due; this tells at the second
 CLOSE_SECONDS = 5.0  # how long a peer may take to answer our close frame
 MAX_CLIENT_MESSAGE_BYTES = 64 * 1024  # clients have nothing to say on this stream
 
@@ -38,6 +39,7 @@ class Peer:
         self._ws = ws
         self._patience = patience
         self._heard = self._wrote = asyncio.get_running_loop().time()
+        self._asked: float | None = None  # when the oldest ping went out that nothing has come back after
         self._socket = request.get_extra_info("socket")
         if self._socket is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
@@ -45,7 +47,7 @@ class Peer:
     async def listen(self) -> None:
         """Answer pings, ignore everything else a client may send, return when the connection ends."""
         async for message in self._ws:
-            self._heard = asyncio.get_running_loop().time()
+            self._heard, self._asked = asyncio.get_running_loop().time(), None
             if message.type is WSMsgType.PING:
                 await self._ws.pong(message.data)
 
@@ -56,12 +58,16 @@ class Peer:
         """
         transport = self._transport()
         transport.write(data)
-        queued = self._queued(transport)
-        while not await self._drained():
-            left = self._queued(transport)
-            if left >= queued:
-                return False
-            queued = left
+        if transport.get_write_buffer_size():
+            # A task that is never cancelled: aiohttp waits on a future of the connection, which must outlive one try.
+            draining = asyncio.create_task(self._drain())
+            queued = self._queued(transport)
+            while not (await asyncio.wait({draining}, timeout=self._patience.stuck))[0]:
+                left = self._queued(transport)
+                if left >= queued:
+                    return False
+                queued = left
+            self._transport()
         self._wrote = asyncio.get_running_loop().time()
         return True
 
@@ -71,9 +77,11 @@ class Peer:
         Pongs come in order, behind everything the peer has not read yet: one that was sent labels since we last heard
         of it may be working through them, and gets more time.
         """
-        silence = asyncio.get_running_loop().time() - self._heard
+        now = asyncio.get_running_loop().time()
+        if self._asked is None:
+            self._asked = now
         busy = self._wrote > self._heard
-        if silence > (self._patience.silent if busy else MISSED_PINGS * self._patience.ping):
+        if now - self._asked > (self._patience.silent if busy else MISSED_PINGS * self._patience.ping):
             return False
         await self._ws.ping()
         return True
@@ -94,13 +102,10 @@ class Peer:
         if transport is not None:
             transport.abort()
 
-    async def _drained(self) -> bool:
-        try:
-            async with asyncio.timeout(self._patience.stuck):
-                await self._request.writer.drain()
-        except TimeoutError:
-            return False
-        return True
+    async def _drain(self) -> None:
+        """Wait for room in the connection's buffer, or for its end."""
+        with contextlib.suppress(ConnectionError):
+            await self._request.writer.drain()
 
     def _transport(self) -> asyncio.Transport:
         transport = self._request.transport

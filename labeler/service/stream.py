@@ -107,8 +107,7 @@ class Streams:
             # reaches it, cursor or not.
             start = self._start(request, await self._labels.bounds())
             await ws.prepare(request)
-            ending = await self._serve(Peer(request, ws, self._limits.patience, self._limits.buffer_bytes), start)
-            self._metrics.ended(ending.reason)
+            await self._serve(Peer(request, ws, self._limits.patience, self._limits.buffer_bytes), start)
         finally:
             self._metrics.subscribers.dec()
             self._open[address] -= 1
@@ -142,7 +141,7 @@ class Streams:
             return Start(bounds.floor, info_frame("OutdatedCursor", message))
         return Start(cursor)
 
-    async def _serve(self, peer: Peer, start: Start | Ending) -> Ending:
+    async def _serve(self, peer: Peer, start: Start | Ending) -> None:
         listening = asyncio.create_task(peer.listen())
         sending = asyncio.create_task(self._send(peer, start))
         try:
@@ -159,11 +158,11 @@ class Streams:
             for task in (listening, sending):
                 task.cancel()
             await asyncio.gather(listening, sending, return_exceptions=True)
+        self._metrics.ended(ending.reason)
         if ending.code is not None:
             await peer.close(ending.code, ending.reason, ending.frame)
         elif ending is SILENT:
             peer.abort()
-        return ending
 
     async def _send(self, peer: Peer, start: Start | Ending) -> Ending:
         if isinstance(start, Ending):
@@ -184,8 +183,8 @@ class Streams:
                     return TOO_SLOW
                 cursor = page.last
                 self._metrics.frames.inc(page.labels)
-                if self._closing:
-                    return SHUTDOWN
+            elif flag.is_set():
+                continue  # something came in during the read
             elif self._closing:
                 return SHUTDOWN
             elif not await wait(flag, self._limits.patience.ping) and not await peer.ping():

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,9 +79,11 @@ class FlakyTelemetryLog(MemoryTelemetryLog):
         self.broken = False
         self.appends: list[int] = []
         self.gate: asyncio.Event | None = None  # holds appends back until it is set
+        self.at_gate = False
 
     async def append(self, records: Sequence[Input]) -> int:
         if self.gate is not None:
+            self.at_gate = True
             await self.gate.wait()
         if self.broken:
             raise Unavailable("no space left on device")
@@ -124,6 +127,7 @@ class Service:
     judge: Judge = field(default_factory=lambda: Judge(DID))
     limits: StreamLimits = field(default_factory=StreamLimits)
     corrupted: list[Corrupt] = field(default_factory=list)
+    signer_key: str = KEY.public_key.did_key
 
     async def start(self) -> None:
         bounds = await self.labels.bounds()
@@ -159,7 +163,9 @@ class Service:
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", 0).start()
         self.port = self.runner.addresses[0][1]
-        self.session = aiohttp.ClientSession(f"http://127.0.0.1:{self.port}", auto_decompress=False)
+        self.session = aiohttp.ClientSession(
+            f"http://127.0.0.1:{self.port}", auto_decompress=False, skip_auto_headers=["Content-Type"]
+        )
 
     def methods(self) -> dict[str, Method]:
         return {
@@ -198,7 +204,7 @@ class Service:
     ) -> tuple[int, Any, Any]:
         """Send one request; return status, parsed JSON (or bytes) and headers."""
         sent = {"Authorization": f"Bearer {token}"} if token is not None else {}
-        if data is not None:
+        if data is not None or json is not None:
             sent["Content-Type"] = "application/json"
         content = io.BytesIO(data) if data is not None else None
         async with self.session.request(
@@ -255,10 +261,22 @@ class Service:
         self.published.wake()
         return seqs
 
-    async def waiting_jobs(self, count: int) -> None:
-        """Wait until so many jobs stand in line for the input log."""
-        while len(self.ingest._jobs) < count:  # noqa: ASYNC110 - nobody but this test wants to know
-            await asyncio.sleep(0)
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait for what only a counter or a flag tells."""
+        async with asyncio.timeout(20):
+            while not holds():  # noqa: ASYNC110 - nobody signals it
+                await asyncio.sleep(0.002)
+
+    @asynccontextmanager
+    async def busy_disk(self, jobs: int) -> AsyncIterator[None]:
+        """Keep the input log busy with a tick, so that what the block hands over waits; lets go once `jobs` wait."""
+        gate = self.telemetry.gate = asyncio.Event()
+        tick = asyncio.create_task(self.ingest.tick())
+        await self.until(lambda: self.telemetry.at_gate)
+        yield
+        await self.until(lambda: len(self.ingest._jobs) >= jobs)
+        gate.set()
+        await asyncio.gather(tick, return_exceptions=True)
 
     def metric(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0

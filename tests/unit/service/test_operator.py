@@ -1,0 +1,167 @@
+"""emitEvent over a real socket: who may decide what, and what a decision leads to."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from labeler.service import operator, pipeline
+from labeler.service.schema import load_lexicons
+
+if TYPE_CHECKING:
+    from tests.unit.service.conftest import Service
+
+DEFS = "tools.ozone.moderation.defs#"
+REPO = {"$type": "com.atproto.admin.defs#repoRef", "did": "did:plc:alice"}
+
+
+def label_event(create: list[str], negate: list[str] | None = None, **fields: Any) -> dict[str, Any]:
+    kind = f"{DEFS}modEventLabel"
+    return {"$type": kind, "createLabelVals": create, "negateLabelVals": negate or []} | fields
+
+
+async def labels(service: "Service", did: str = "did:plc:alice") -> list[tuple[str, bool]]:
+    _, body = await service.query(uriPatterns=did)
+    return [(label["val"], label.get("neg", False)) for label in body["labels"]]
+
+
+async def test_a_label_is_published_before_the_answer(service: "Service") -> None:
+    status, body = await service.emit()
+    assert status == 200
+    assert ("mail-throttled", False) in await labels(service)
+    assert body["createdBy"] == "did:plc:moderator", "row 269: from the token, not from the body"
+    assert body["subject"] == REPO
+    assert body["event"]["$type"] == f"{DEFS}modEventLabel"
+    assert body["createdAt"].startswith("2026-03-02T12:00:00.")
+    assert (body["subjectBlobCids"], isinstance(body["id"], int)) == ([], True)
+
+
+async def test_the_answer_goes_by_its_lexicon(service: "Service") -> None:
+    _, body = await service.emit(externalId="case-1", modTool={"name": "console"})
+    load_lexicons().check_output("tools.ozone.moderation.emitEvent", body)
+    assert body["modTool"] == {"name": "console"}
+
+
+@pytest.mark.parametrize("did", ["did:plc:nobody_enrolled", "did:web:unreachable.invalid", "did:example:a_b%3Ac"])
+async def test_any_valid_did_can_be_labelled(service: "Service", did: str) -> None:
+    status, _ = await service.emit(did)
+    assert status == 200
+    assert await labels(service, did) == [("mail-throttled", False)]
+
+
+@pytest.mark.parametrize("did", ["alice.example.com", "did:PLC:alice", "did:plc:", "at://did:plc:alice", ""])
+async def test_what_is_no_did_cannot(service: "Service", did: str) -> None:
+    status, body = await service.emit(did)
+    assert (status, body["error"]) == (400, "InvalidRequest")
+
+
+@pytest.mark.parametrize(
+    ("token", "kind", "status"),
+    [
+        ("relay", "modEventComment", 403),
+        ("triage", "modEventComment", 200),
+        ("triage", "modEventAcknowledge", 200),
+        ("triage", "modEventLabel", 403),
+        ("moderator", "modEventLabel", 200),
+        ("moderator", "modEventComment", 200),
+        ("admin", "modEventLabel", 200),
+        ("nobody", "modEventLabel", 401),
+    ],
+)
+async def test_roles(service: "Service", token: str, kind: str, status: int) -> None:
+    """Row 270, with 403 where the specification wants it (row 336)."""
+    event = label_event(["mail-throttled"]) if kind == "modEventLabel" else {"$type": DEFS + kind, "comment": "seen"}
+    found, body = await service.emit(token=token, event=event)
+    assert found == status, body
+    if status == 403:
+        assert body["error"] == "Forbidden"
+        assert "moderator" in body["message"] or "triage" in body["message"], "the role that is needed is named"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"event": label_event([])},
+        {"event": label_event(["mail-bounced"])},
+        {"event": label_event(["!takedown"])},
+        {"event": label_event(["mail-throttled"], ["mail-throttled"])},
+        {"event": label_event(["mail-throttled"], durationInHours=-1)},
+        {"event": label_event(["mail-throttled"], durationInHours=10**9)},
+        {"event": label_event(["mail-throttled"], durationInHours=1.5)},
+        {"event": label_event(["mail-throttled"], comment="x" * 5000)},
+        {"event": {"$type": f"{DEFS}modEventTakedown"}},
+        {"event": {"$type": f"{DEFS}modEventEscalate"}},
+        {"event": {"createLabelVals": ["mail-throttled"], "negateLabelVals": []}},
+        {"event": {"$type": f"{DEFS}modEventLabel", "createLabelVals": ["mail-throttled"]}},
+        {"externalId": "x" * 513},
+        {
+            "subject": {
+                "$type": "com.atproto.repo.strongRef",
+                "uri": "at://did:plc:a/a.b.c/1",
+                "cid": "bafyrei" + "a" * 52,
+            }
+        },
+        {"subject": {"$type": "chat.bsky.convo.defs#messageRef", "did": "did:plc:alice"}},
+        {"subject": {"did": "did:plc:alice"}},
+        {"createdBy": "me"},
+    ],
+)
+async def test_what_cannot_be_decided_is_400_and_leaves_no_trace(service: "Service", body: dict[str, Any]) -> None:
+    before = await service.telemetry.head()
+    status, answer = await service.emit(**body)
+    assert (status, answer["error"]) == (400, "InvalidRequest"), answer
+    assert await service.telemetry.head() == before
+
+
+async def test_zero_hours_mean_without_an_end(service: "Service") -> None:
+    await service.emit(event=label_event(["mail-removed"], durationInHours=0))
+    _, body = await service.query(uriPatterns="did:plc:alice")
+    assert "exp" not in next(label for label in body["labels"] if label["val"] == "mail-removed")
+
+
+async def test_a_duration_becomes_exp(service: "Service") -> None:
+    """Row 74."""
+    await service.emit(event=label_event(["mail-throttled"], durationInHours=48))
+    _, body = await service.query(uriPatterns="did:plc:alice")
+    (found,) = body["labels"]
+    assert found["exp"][:16] == "2026-03-04T12:00"
+
+
+async def test_applying_again_without_a_new_duration_emits_nothing(service: "Service") -> None:
+    """Row 71."""
+    await service.emit(event=label_event(["mail-throttled"], durationInHours=48))
+    seq = (await service.labels.bounds()).head
+    status, _ = await service.emit(event=label_event(["mail-throttled"]))
+    assert (status, (await service.labels.bounds()).head) == (200, seq)
+
+
+async def test_a_repeated_external_id_has_one_winner(service: "Service") -> None:
+    """Row 271."""
+    answers = await asyncio.gather(*(service.emit(externalId="case-1") for _ in range(8)))
+    assert sorted(status for status, _ in answers) == [200] + [400] * 7
+    assert {body["error"] for status, body in answers if status == 400} == {"DuplicateExternalId"}
+    status, _ = await service.emit("did:plc:bob", externalId="case-1")
+    assert status == 200, "another subject, another event"
+
+
+async def test_a_failed_disk_gives_the_external_id_back(service: "Service") -> None:
+    service.telemetry.broken = True
+    status, body = await service.emit(externalId="case-1")
+    assert (status, body["error"]) == (503, "NotEnoughResources")
+    service.telemetry.broken = False
+    status, _ = await service.emit(externalId="case-1")
+    assert status == 200
+
+
+async def test_a_decision_is_answered_even_when_its_labels_must_wait(
+    service: "Service", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision is durable: a 503 would make the operator send it again."""
+    monkeypatch.setattr(operator, "PUBLISH_SECONDS", 0.05)
+    monkeypatch.setattr(pipeline, "RETRY_SECONDS", 0.02)
+    service.labels.broken = True
+    status, _ = await service.emit()
+    assert status == 200
+    service.labels.broken = False
+    await service.pipeline.reached(service.ingest.position)
+    assert await labels(service) == [("mail-throttled", False)]

@@ -1,0 +1,132 @@
+"""The policy file: taken up when it changes, left alone while it is broken."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from labeler.errors import Misconfigured, Unavailable
+from labeler.service import policy_file
+from labeler.service.observe import Metrics
+from labeler.service.policy_file import PolicyFile, read_policy
+
+POLICY = Path("labeler/policy.toml").read_text(encoding="utf-8")
+
+
+class Watched:
+    """A policy file under watch, and every text it led to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.path.write_text(POLICY)
+        self.activated: list[str] = []
+        self.away = False
+        self.metrics = Metrics()
+        self.file = PolicyFile(path, self._activate, self.metrics)
+        self._news = asyncio.Event()
+
+    async def _activate(self, text: str) -> int:
+        if self.away:
+            raise Unavailable("the input log is away")
+        self.activated.append(text)
+        self._news.set()
+        return len(self.activated)
+
+    async def news(self) -> None:
+        await asyncio.wait_for(self._news.wait(), 5)
+        self._news.clear()
+
+    async def refused(self) -> None:
+        """Wait until a text was looked at and refused."""
+        async with asyncio.timeout(5):
+            name, labels = "labeler_policy_loads_total", {"result": "refused"}
+            while not self.metrics.registry.get_sample_value(name, labels):  # noqa: ASYNC110 - a counter
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
+    monkeypatch.setattr(policy_file, "POLL_SECONDS", 0.01)
+    watched = Watched(tmp_path / "policy.toml")
+    watching = asyncio.create_task(watched.file.watch(POLICY))
+    yield watched
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_a_changed_text_is_activated_once(watched: Watched) -> None:
+    watched.path.write_text(POLICY + "\n# stricter\n")
+    await watched.news()
+    await asyncio.sleep(0.05)
+    assert watched.activated == [POLICY + "\n# stricter\n"]
+
+
+async def test_a_touched_file_with_the_same_text_is_nothing_new(watched: Watched) -> None:
+    os.utime(watched.path, (0, 0))
+    await asyncio.sleep(0.1)
+    assert watched.activated == []
+
+
+async def test_a_broken_file_keeps_the_old_policy_and_is_logged_once(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.path.write_text("name = ")
+    await watched.refused()
+    await asyncio.sleep(0.05)
+    assert watched.activated == []
+    assert caplog.text.count("the policy stays as it was") == 1
+    assert str(watched.path) in caplog.text
+    watched.path.write_text(POLICY + "# mended\n")
+    await watched.news()
+    assert watched.activated == [POLICY + "# mended\n"]
+
+
+async def test_a_deleted_file_keeps_the_old_policy(watched: Watched) -> None:
+    watched.path.unlink()
+    await watched.refused()
+    watched.path.write_text(POLICY + "# back\n")
+    await watched.news()
+    assert watched.activated == [POLICY + "# back\n"]
+
+
+async def test_a_policy_that_cannot_be_written_down_is_tried_again(watched: Watched) -> None:
+    watched.away = True
+    watched.path.write_text(POLICY + "# later\n")
+    await asyncio.sleep(0.1)
+    watched.away = False
+    await watched.news()
+    assert watched.activated == [POLICY + "# later\n"]
+
+
+async def test_a_hangup_reads_the_file_at_once(tmp_path: Path) -> None:
+    watched = Watched(tmp_path / "policy.toml")
+    watching = asyncio.create_task(watched.file.watch(POLICY))
+    await asyncio.sleep(0)
+    watched.path.write_text(POLICY + "# now\n")
+    watched.file.reload()
+    await asyncio.wait_for(watched.news(), policy_file.POLL_SECONDS / 2)
+    watching.cancel()
+    assert watched.activated == [POLICY + "# now\n"]
+
+
+async def test_the_text_in_force_is_not_activated_again(tmp_path: Path) -> None:
+    watched = Watched(tmp_path / "policy.toml")
+    assert await watched.file.take_up(POLICY, POLICY) == POLICY
+    assert watched.activated == []
+    await watched.file.take_up(POLICY, None)
+    assert watched.activated == [POLICY]
+
+
+@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", b""])
+def test_a_bad_file_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_bytes(content)
+    with pytest.raises(Misconfigured, match=str(path)):
+        read_policy(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"policy\.toml"):
+        read_policy(tmp_path / "policy.toml")

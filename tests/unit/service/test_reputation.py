@@ -1,0 +1,125 @@
+"""getStanding, getEvidence and getPolicy over a real socket."""
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from labeler.atproto.cbor import cid_of, encode
+
+if TYPE_CHECKING:
+    from tests.unit.service.conftest import Service
+
+STANDING = "/xrpc/email.atmos.reputation.getStanding"
+EVIDENCE = "/xrpc/email.atmos.reputation.getEvidence"
+POLICY = "/xrpc/email.atmos.reputation.getPolicy"
+
+
+async def standing(service: "Service", token: str | None = None, did: str = "did:plc:alice") -> Any:
+    status, body, _ = await service.call("GET", f"{STANDING}?did={did}", token=token)
+    assert status == 200, body
+    return body
+
+
+async def test_a_did_nobody_mentioned_stands_unknown(service: "Service") -> None:
+    body = await standing(service)
+    assert (body["did"], body["standing"], body["labels"]) == ("did:plc:alice", "unknown", [])
+
+
+async def test_telemetry_makes_a_member_known(service: "Service", event: Any) -> None:
+    await service.submit(event(1))
+    await service.pipeline.reached(service.ingest.position)
+    assert (await standing(service))["standing"] == "warming"
+
+
+async def test_the_public_sees_the_state_and_operators_the_numbers(service: "Service", event: Any) -> None:
+    await service.submit(event(1))
+    await service.emit()
+    public, full = await standing(service), await standing(service, "triage")
+    assert public["standing"] == full["standing"] == "throttled"
+    assert [label["val"] for label in public["labels"]] == ["mail-throttled"]
+    assert {"findings", "headroom", "clears"} <= set(full)
+    assert not {"findings", "headroom", "clears"} & set(public)
+    assert await standing(service, "relay") == public
+
+
+async def test_a_wrong_token_is_not_quietly_the_public(service: "Service") -> None:
+    status, _, _ = await service.call("GET", f"{STANDING}?did=did:plc:alice", token="wrong")
+    assert status == 401
+
+
+@pytest.mark.parametrize("query", ["", "?did=", "?did=alice", "?did=did:plc:a&did=did:plc:b"])
+async def test_standing_needs_one_did(service: "Service", query: str) -> None:
+    status, body, _ = await service.call("GET", STANDING + query)
+    assert (status, body["error"]) == (400, "InvalidRequest")
+
+
+async def test_evidence_is_found_by_seq_and_by_label(service: "Service") -> None:
+    await service.emit()
+    status, by_seq, _ = await service.call("GET", f"{EVIDENCE}?seq=1", token="triage")
+    assert status == 200
+    _, by_label, _ = await service.call("GET", f"{EVIDENCE}?uri=did:plc:alice&val=mail-throttled", token="triage")
+    assert by_label == by_seq
+    assert by_seq["evidence"]["did"] == by_seq["label"]["uri"] == "did:plc:alice"
+    assert by_seq["evidenceCid"] == cid_of(encode(by_seq["evidence"])), "the record is what its address names"
+
+
+async def test_evidence_outlives_its_label(service: "Service") -> None:
+    await service.emit()
+    event = {
+        "$type": "tools.ozone.moderation.defs#modEventLabel",
+        "createLabelVals": [],
+        "negateLabelVals": ["mail-throttled"],
+    }
+    await service.emit(event=event)
+    status, body, _ = await service.call("GET", f"{EVIDENCE}?seq=1", token="admin")
+    assert (status, body["evidence"]["change"], "label" in body) == (200, "apply", False)
+    _, body, _ = await service.call("GET", f"{EVIDENCE}?uri=did:plc:alice&val=mail-throttled", token="admin")
+    assert (body["seq"], body["evidence"]["change"]) == (2, "negate")
+
+
+async def test_evidence_of_an_expired_label_is_still_there(service: "Service") -> None:
+    await service.emit()
+    service.clock.time = service.clock.time.replace(year=2036)
+    status, _, _ = await service.call("GET", f"{EVIDENCE}?uri=did:plc:alice&val=mail-throttled", token="admin")
+    assert status == 200
+
+
+@pytest.mark.parametrize(("token", "status"), [(None, 401), ("wrong", 401), ("relay", 403)])
+async def test_evidence_is_not_for_everybody(service: "Service", token: str | None, status: int) -> None:
+    await service.emit()
+    found, _, _ = await service.call("GET", f"{EVIDENCE}?seq=1", token=token)
+    assert found == status
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("seq=99", "EvidenceNotFound"),
+        ("seq=9007199254740991", "EvidenceNotFound"),
+        ("uri=did:plc:bob&val=mail-throttled", "EvidenceNotFound"),
+        ("seq=0", "InvalidRequest"),
+        ("uri=did:plc:alice", "InvalidRequest"),
+        ("", "InvalidRequest"),
+    ],
+)
+async def test_evidence_that_is_not_there(service: "Service", query: str, error: str) -> None:
+    status, body, _ = await service.call("GET", f"{EVIDENCE}?{query}", token="admin")
+    assert (status, body["error"]) == (400, error)
+
+
+async def test_the_policy_is_public_with_what_each_label_means(service: "Service") -> None:
+    status, body, _ = await service.call("GET", POLICY)
+    assert status == 200
+    assert body["hash"] == hashlib.sha256(body["policy"].encode()).hexdigest()
+    rows = {row["val"]: row for row in body["labels"]}
+    assert rows["mail-throttled"]["action"] == "throttle"
+    assert rows["mail-throttled"]["hourlyCap"] > 0
+    assert (rows["mail-suspended"]["action"], rows["mail-removed"]["action"]) == ("reject", "reject")
+    assert (rows["clean-sender"]["action"], rows["relay-member"]["action"]) == ("none", "none")
+
+
+async def test_before_the_first_policy_there_is_no_answer(service: "Service") -> None:
+    service.judge.policy = None
+    status, body, _ = await service.call("GET", POLICY)
+    assert (status, body["error"]) == (503, "NotEnoughResources")
