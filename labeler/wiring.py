@@ -109,11 +109,11 @@ async def run(
                 watching = group.create_task(labeler.policy.watch(_policy_text(labeler)))
                 failing = group.create_task(_forward(corrupt))
                 await runner.setup()
-                url = await _listen(runner, settings)
-                log.info("serving", extra={"fields": {"listen": url, "did": settings.service.did}})
-                if ready is not None:
-                    ready(url)
-                with _signals(stop, labeler.policy):
+                with _signals(stop, labeler.policy):  # before anybody is told that we are here
+                    url = await _listen(runner, settings)
+                    log.info("serving", extra={"fields": {"listen": url, "did": settings.service.did}})
+                    if ready is not None:
+                        ready(url)
                     await stop.wait()
                 log.info("shutting down")
                 health.closing = True
