@@ -5,6 +5,7 @@ Rule 2: no rule removes anyone. Rule 3: what a human decided stands until it exp
 is not applied again. Rule 5: deciding twice on the same facts changes nothing the second time.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -64,6 +65,7 @@ class Member:
     strikes: list[datetime] = field(default_factory=list)  # when each throttle began
     clean_slate: datetime | None = None  # nothing before this moment counts
     enrolled: bool = False
+    enrolment: tuple[datetime, str] | None = None  # time and id of the newest event that said so
     tier: str = "new"
     hourly_cap: int | None = None
     daily_cap: int | None = None
@@ -79,9 +81,9 @@ class Situation(NamedTuple):
     silent: bool  # no telemetry for too long
 
 
-def expire(member: Member, now: datetime) -> list[str]:
-    """Drop what has run out and return the values; consumers read `exp` themselves, so nothing is emitted."""
-    lapsed = [val for val, label in member.active.items() if label.exp is not None and label.exp <= now]
+def expire(member: Member, now: datetime) -> dict[str, ActiveLabel]:
+    """Drop what has run out and return the labels; consumers read `exp` themselves, so nothing is emitted."""
+    lapsed = {val: label for val, label in member.active.items() if label.exp is not None and label.exp <= now}
     for val in lapsed:
         del member.active[val]
     for val in [val for val, until in member.blocked.items() if until <= now]:
@@ -89,7 +91,18 @@ def expire(member: Member, now: datetime) -> list[str]:
     return lapsed
 
 
-def decide(member: Member, situation: Situation, policy: Policy, now: datetime, lapsed: list[str]) -> list[Change]:
+def renewal(val: str, label: ActiveLabel, policy: Policy) -> datetime | None:
+    """From when on the rules renew a label, in whole milliseconds; never one without an end, nor a human's."""
+    terms = policy.labels.get(val)
+    if label.exp is None or label.by_operator or terms is None or terms.renew_at is None:
+        return None
+    moment = label.issued + (label.exp - label.issued) * terms.renew_at
+    return moment + timedelta(microseconds=-moment.microsecond % 1000)
+
+
+def decide(
+    member: Member, situation: Situation, policy: Policy, now: datetime, lapsed: Mapping[str, ActiveLabel]
+) -> list[Change]:
     """What the rules change about a subject at `now`; `lapsed` is what `expire` just dropped."""
     if MAIL_REMOVED in member.active:
         return []
@@ -98,7 +111,7 @@ def decide(member: Member, situation: Situation, policy: Policy, now: datetime, 
 
 
 def _enforcement(
-    member: Member, situation: Situation, policy: Policy, now: datetime, lapsed: list[str]
+    member: Member, situation: Situation, policy: Policy, now: datetime, lapsed: Mapping[str, ActiveLabel]
 ) -> list[Change]:
     """Throttle, suspend, renew or lift."""
     active = {val: member.active[val] for val in (MAIL_SUSPENDED, MAIL_THROTTLED) if val in member.active}
@@ -117,7 +130,8 @@ def _enforcement(
     if fired:
         exp = now + throttle_term(member, policy, now)
         return [Change(Verb.APPLY, MAIL_THROTTLED, exp, fired[0].rule.id, fired[0].rule.summary, tuple(fired))]
-    if MAIL_SUSPENDED in lapsed:
+    suspended = lapsed.get(MAIL_SUSPENDED)
+    if suspended is not None and not suspended.by_operator:
         reason = "the suspension ended without a review; the throttle stays"
         return [Change(Verb.APPLY, MAIL_THROTTLED, now + throttle_term(member, policy, now), "unreviewed", reason)]
     return []
@@ -143,8 +157,8 @@ def _keep_or_lift(
 ) -> list[Change]:
     holding = [finding for finding in situation.findings if finding.holds]
     if holding:
-        renew_at = policy.labels[MAIL_THROTTLED].renew_at or 1.0
-        if throttled.exp is None or now < throttled.issued + (throttled.exp - throttled.issued) * renew_at:
+        due = renewal(MAIL_THROTTLED, throttled, policy)
+        if throttled.exp is None or due is None or now < due:
             return []
         exp = now + (throttled.exp - throttled.issued)
         return [Change(Verb.RENEW, MAIL_THROTTLED, exp, holding[0].rule.id, holding[0].rule.summary, tuple(holding))]
@@ -157,12 +171,13 @@ def _keep_or_lift(
 def _clean_sender(
     member: Member, situation: Situation, policy: Policy, now: datetime, changes: list[Change]
 ) -> list[Change]:
-    """Say, renew or take back that a sender is clean."""
+    """Say, renew or take back that a sender is clean, seen from where `changes` leave the member."""
     active = member.active.get(CLEAN_SENDER)
+    if active is not None and active.by_operator:
+        return []
     fired = [finding for finding in situation.findings if finding.severity is not Severity.NONE]
-    restricted = any(val in member.active for val in ADVERSE) or any(
-        change.val in ADVERSE and change.verb is not Verb.NEGATE for change in changes
-    )
+    negated = {change.val for change in changes if change.verb is Verb.NEGATE}
+    restricted = ADVERSE & ({*member.active, *(change.val for change in changes)} - negated)
     if fired or restricted:
         if active is None:
             return []
@@ -174,7 +189,8 @@ def _clean_sender(
     exp = now + timedelta(seconds=terms.terms[0].seconds)
     if active is None:
         return [Change(Verb.APPLY, CLEAN_SENDER, exp, "clean", "enough evidence, all of it good")]
-    if active.exp is None or now < active.issued + (active.exp - active.issued) * (terms.renew_at or 1.0):
+    due = renewal(CLEAN_SENDER, active, policy)
+    if due is None or now < due:
         return []
     return [Change(Verb.RENEW, CLEAN_SENDER, exp, "clean", "still enough evidence, all of it good")]
 
@@ -187,18 +203,19 @@ def throttle_term(member: Member, policy: Policy, now: datetime) -> timedelta:
     return timedelta(seconds=terms[min(repeats, len(terms) - 1)].seconds)
 
 
-def enrolment(member: Member, enrolled: bool) -> list[Change]:
+def enrolment(member: Member, enrolled: bool, now: datetime) -> list[Change]:
     """What enrolling or leaving changes."""
-    if enrolled and not {RELAY_MEMBER, MAIL_REMOVED} & member.active.keys() and RELAY_MEMBER not in member.blocked:
+    active = {val for val, label in member.active.items() if label.exp is None or label.exp > now}
+    blocked = member.blocked.get(RELAY_MEMBER, now) > now
+    if enrolled and not active & {RELAY_MEMBER, MAIL_REMOVED} and not blocked:
         return [Change(Verb.APPLY, RELAY_MEMBER, None, "enrolled", "enrolled with the relay")]
-    if not enrolled and RELAY_MEMBER in member.active:
+    if not enrolled and RELAY_MEMBER in active:
         return [Change(Verb.NEGATE, RELAY_MEMBER, None, "unenrolled", "left the relay")]
     return []
 
 
-def apply_decision(member: Member, decision: Decision, block_s: int) -> list[Change]:
+def apply_decision(member: Member, decision: Decision, now: datetime, block_s: int) -> list[Change]:
     """What an operator's decision changes; also records the blocks and the clean slate that follow from it."""
-    now = decision.received
     term = timedelta(hours=decision.duration_h) if decision.duration_h is not None else None
     reason = decision.comment or "decided by an operator"
     changes = []

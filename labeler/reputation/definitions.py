@@ -10,7 +10,7 @@ MAIL_REMOVED: Final = "mail-removed"
 
 
 class Definition(NamedTuple):
-    """One label value. `adverse` values restrict sending; `severity` and `blurs` are what clients show."""
+    """One label value. `adverse` values restrict sending; `severity` is what clients show."""
 
     val: str
     name: str

@@ -57,9 +57,9 @@ def _may_cross(bar: Bar, measured: Measurement) -> bool:
 def find(rule: Rule, windows: SubjectWindows, caps: Caps, now_s: int, floor_s: int) -> Finding:
     """Measure one rule at `now_s`; nothing before `floor_s` counts (a human gave a clean slate then)."""
     since_s = max(now_s - rule.window.seconds, floor_s)
-    view = View(windows, since_s, now_s, caps)
+    view = View(windows, since_s, caps)
     measured = METRICS[rule.metric].measure(view)
-    if rule.throttle.min_first_contact is not None and _may_cross(rule.throttle, measured):
+    if rule.asks_first_contact and _may_cross(rule.throttle, measured):
         measured = with_first_contact(measured, view)
     holds = measured.weight >= rule.throttle.min_events and measured.estimate >= rule.exit_below
     if not crossed(rule.throttle, measured):  # nor is the suspend bar then: a policy puts it no lower
@@ -89,6 +89,6 @@ def is_clean(policy: Policy, windows: SubjectWindows, now_s: int, floor_s: int) 
     if len(windows.reached.last) < clean.min_recipients:
         return False
     since_s = max(now_s - clean.window.seconds, floor_s)
-    measured = METRICS[clean.metric].measure(View(windows, since_s, now_s, policy.caps))
+    measured = METRICS[clean.metric].measure(View(windows, since_s, policy.caps))
     enough = measured.n - measured.k >= clean.min_recipients
     return enough and wilson(measured.k, measured.n, clean.confidence)[1] < clean.below

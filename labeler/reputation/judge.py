@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from labeler.atproto.label import Label
 from labeler.atproto.syntax import format_datetime
 from labeler.reputation.decisions import (
+    ActiveLabel,
     Change,
     Member,
     Situation,
@@ -22,6 +23,7 @@ from labeler.reputation.decisions import (
     decide,
     enrolment,
     expire,
+    renewal,
     settle,
 )
 from labeler.reputation.definitions import CLEAN_SENDER, MAIL_SUSPENDED, MAIL_THROTTLED
@@ -29,27 +31,34 @@ from labeler.reputation.events import Kind, SendEvent
 from labeler.reputation.evidence import evidence_record, seal
 from labeler.reputation.findings import find_possible, is_clean
 from labeler.reputation.inputs import Batch, Decision, Input, PolicyActivated, Tick
-from labeler.reputation.metrics import epoch_seconds
+from labeler.reputation.metrics import epoch_seconds, whole_bucket
 from labeler.reputation.policy import Caps, Policy, parse_policy
-from labeler.reputation.windows import HOUR_S, DistinctWindow, SubjectWindows
+from labeler.reputation.windows import HOUR_S, DistinctWindow, SubjectWindows, binding_floor
 
 MILLISECOND: Final = timedelta(milliseconds=1)
 DAY: Final = timedelta(days=1)
 DEFAULT_CAPS: Final = Caps(hourly=100, daily=1000)
 DEFAULT_BLOCK_S: Final = 7 * 86_400
+SWEEP_HOURS: Final = 24  # a subject's windows are swept so often
+SWEPT_A_BATCH: Final = 8  # subjects looked at after each batch, so that the silent ones are swept too
+_ROUNDING: Final = 1e-9  # 5 % of 60 members are 3, however the product comes out
 _ENROLMENT: Final = frozenset({Kind.ENROLLED, Kind.UNENROLLED})
 
 
 class Subject:
-    """One DID: what was counted, what was decided, and the `cts` last used for each of its labels."""
+    """One DID: what was counted, what was decided, and the `cts` last used for each of its labels.
 
-    __slots__ = ("member", "stamped", "timer", "windows")
+    `owed`: it was last judged in silence, and what was held back then is due when it is next heard of.
+    """
+
+    __slots__ = ("member", "owed", "stamped", "timer", "windows")
 
     def __init__(self) -> None:
         self.windows = SubjectWindows()
         self.member = Member()
         self.stamped: dict[str, datetime] = {}
         self.timer: datetime | None = None
+        self.owed = False
 
 
 class Emission(NamedTuple):
@@ -73,10 +82,11 @@ class Judge:
         self.policy: Policy | None = None
         self._active_dids = DistinctWindow()  # pool size, for the breaker
         self._suspensions: deque[datetime] = deque()  # by rules, in the last 24 h
-        self._allowance = 0.0
+        self._allowance = 0
         self._horizon_hours = 0
         self._last_batch: datetime | None = None
         self._timers: list[tuple[datetime, str]] = []
+        self._rounds: deque[str] = deque()  # every subject, the one to be looked at next for sweeping first
 
     @property
     def policy_hash(self) -> str | None:
@@ -85,7 +95,7 @@ class Judge:
 
     def step(self, record: Input) -> list[Emission]:
         """Take one record in; return the labels it leads to, in the order they are to be published."""
-        now = record.received
+        now = _whole_milliseconds(record.received)
         if isinstance(record, Batch):
             return self._batch(record, now)
         if isinstance(record, Tick):
@@ -112,19 +122,19 @@ class Judge:
 
     def _batch(self, batch: Batch, now: datetime) -> list[Emission]:
         invalid_codes = self.policy.outcomes.invalid_recipient if self.policy is not None else frozenset()
-        subjects, relay = self.subjects, batch.relay
+        subjects, relay, hour = self.subjects, batch.relay, epoch_seconds(now) // HOUR_S
+        oldest = binding_floor(hour, self._horizon_hours)
         touched: dict[str, Subject] = {}
         enrolments: list[SendEvent] = []
         for event in batch.events:
             did = event.did
             subject = subjects.get(did)
             if subject is None:
-                subject = subjects[did] = Subject()
+                subject = self._enter(did)
             touched[did] = subject
-            subject.windows.record(relay, event, int(event.at.timestamp()), invalid_codes)
+            subject.windows.record(relay, event, int(event.at.timestamp()), oldest, invalid_codes)
             if event.kind in _ENROLMENT:
                 enrolments.append(event)
-        hour = epoch_seconds(now) // HOUR_S
         for did in touched:
             self._active_dids.record(did, hour)
         self._last_batch = now
@@ -132,18 +142,37 @@ class Judge:
         emissions = self._enrol(enrolments, now)
         for did in sorted(touched):
             emissions += self._judge(did, touched[did], now)
+        self._sweep_some(hour)
         return emissions
+
+    def _enter(self, did: str) -> Subject:
+        subject = self.subjects[did] = Subject()
+        self._rounds.append(did)
+        return subject
+
+    def _sweep_some(self, hour: int) -> None:
+        """Sweep those nobody hears of any more, a few at a time: what they left must not stay for ever."""
+        for _ in range(min(SWEPT_A_BATCH, len(self._rounds))):
+            self._sweep(self.subjects[self._rounds[0]].windows, hour)
+            self._rounds.rotate(-1)
+
+    def _sweep(self, windows: SubjectWindows, hour: int) -> None:
+        if self.policy is not None and hour >= windows.swept_hour + SWEEP_HOURS:
+            windows.sweep(hour, self._horizon_hours)
 
     def _enrol(self, events: Iterable[SendEvent], now: datetime) -> list[Emission]:
         emissions: list[Emission] = []
         for event in sorted(events, key=lambda event: (event.did, event.at, event.id)):
             subject = self.subjects[event.did]
-            member = subject.member
+            member, mark = subject.member, (event.at, event.id)
+            if member.enrolment is not None and mark < member.enrolment:
+                continue  # late: what happened after it is known already
+            member.enrolment = mark
             member.enrolled = event.kind == Kind.ENROLLED
             if member.enrolled:
                 member.tier = event.tier or "new"
                 member.hourly_cap, member.daily_cap = event.hourly_cap, event.daily_cap
-            emissions += self._emit(event.did, subject, enrolment(member, member.enrolled), now)
+            emissions += self._emit(event.did, subject, enrolment(member, member.enrolled, now), now)
         return emissions
 
     def _tick(self, now: datetime) -> list[Emission]:
@@ -155,11 +184,12 @@ class Judge:
         return emissions
 
     def _decision(self, decision: Decision, now: datetime) -> list[Emission]:
-        subject = self.subjects.setdefault(decision.did, Subject())
+        subject = self.subjects.get(decision.did) or self._enter(decision.did)
+        emissions = self._tick(now)  # what came due before the decision happens before it
         expire(subject.member, now)
         block_s = self.policy.ladder.operator_block.seconds if self.policy is not None else DEFAULT_BLOCK_S
-        changes = apply_decision(subject.member, decision, block_s)
-        emissions = self._emit(decision.did, subject, changes, now, by_operator=True)
+        changes = apply_decision(subject.member, decision, now, block_s)
+        emissions += self._emit(decision.did, subject, changes, now, by_operator=True)
         self._arm(decision.did, subject, now)
         return emissions
 
@@ -175,13 +205,12 @@ class Judge:
             return []
         member, windows = subject.member, subject.windows
         now_s = epoch_seconds(now)
-        if now_s // HOUR_S >= windows.swept_hour + 24:
-            windows.sweep(now_s // HOUR_S, self._horizon_hours)
-        lapsed = expire(member, now) if member.active or member.blocked else []
+        self._sweep(windows, now_s // HOUR_S)
+        lapsed = expire(member, now) if member.active or member.blocked else {}
         floor_s = slate_floor(member)
         findings = find_possible(policy, windows, self.caps(member), now_s, floor_s)
         throttled = member.active.get(MAIL_THROTTLED)
-        due = subject.timer is not None and subject.timer <= now
+        due = subject.owed or (subject.timer is not None and subject.timer <= now)
         fired = any(finding.severity for finding in findings)
         clean = is_clean(policy, windows, now_s, floor_s) if due or CLEAN_SENDER not in member.active else False
         if not (fired or clean or lapsed or due or throttled is not None):
@@ -189,15 +218,22 @@ class Judge:
         situation = Situation(
             findings=findings,
             clean=clean,
-            fresh=windows.reached.count(epoch_seconds(throttled.since) // HOUR_S) if throttled is not None else 0,
+            fresh=self._fresh(policy, windows, throttled, now_s) if throttled is not None else 0,
             may_suspend=len(self._suspensions) < self._allowance,
             silent=self._silent(policy, now),
         )
+        subject.owed = situation.silent
         changes = decide(member, situation, policy, now, lapsed)
         emissions = self._emit(did, subject, changes, now)
         if changes or lapsed or due:
             self._arm(did, subject, now)
         return emissions
+
+    @staticmethod
+    def _fresh(policy: Policy, windows: SubjectWindows, throttled: ActiveLabel, now_s: int) -> int:
+        """Recipients whose existence became known since the throttle began, as far back as any rule looks."""
+        since_s = max(epoch_seconds(throttled.since), now_s - policy.horizon_s)
+        return windows.reached.count(whole_bucket(since_s, HOUR_S))
 
     def _refill(self, now: datetime) -> None:
         """How many automatic suspensions the breaker allows in the 24 h up to now."""
@@ -207,7 +243,8 @@ class Judge:
         self._active_dids.expire(hour - 48)
         if self.policy is not None:
             guards = self.policy.guards
-            self._allowance = max(guards.breaker_count, guards.breaker_share * self._active_dids.count(hour - 24))
+            share = int(guards.breaker_share * self._active_dids.count(hour - 24) + _ROUNDING)
+            self._allowance = max(guards.breaker_count, share)
 
     def _silent(self, policy: Policy, now: datetime) -> bool:
         silence = timedelta(seconds=policy.guards.silence.seconds)
@@ -245,9 +282,9 @@ class Judge:
             if label.exp is None:
                 continue
             moments.append(label.exp)
-            terms = self.policy.labels.get(val) if self.policy is not None else None
-            if terms is not None and terms.renew_at is not None and not label.by_operator:
-                moments.append(_to_millisecond(label.issued + (label.exp - label.issued) * terms.renew_at))
+            renewed = renewal(val, label, self.policy) if self.policy is not None else None
+            if renewed is not None:
+                moments.append(renewed)
         if MAIL_THROTTLED in subject.member.active and self.policy is not None:
             hold = timedelta(seconds=self.policy.ladder.min_hold.seconds)
             moments.append(subject.member.active[MAIL_THROTTLED].since + hold)
@@ -258,10 +295,9 @@ class Judge:
         subject.timer = timer
 
 
-def _to_millisecond(moment: datetime) -> datetime:
-    """Round up to the clock's resolution, so that a timer never fires before its time."""
-    micro = moment.microsecond % 1000
-    return moment + timedelta(microseconds=1000 - micro) if micro else moment
+def _whole_milliseconds(moment: datetime) -> datetime:
+    """Cut off what a label cannot say, so that our state and the published `cts` and `exp` never differ."""
+    return moment - timedelta(microseconds=moment.microsecond % 1000)
 
 
 def slate_floor(member: Member) -> int:

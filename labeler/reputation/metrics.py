@@ -4,6 +4,7 @@ A measurement is k out of n with an estimate; rates carry a Wilson score interva
 stays honest for a handful of mails: one bounce in thirteen sends is compatible with less than 5 %.
 """
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
@@ -17,7 +18,7 @@ from labeler.reputation.windows import HOUR_S, MINUTE_S, SubjectWindows
 class Measurement(NamedTuple):
     """`k` of `n`, and `estimate` = what the rule compares. `weight` is what `min_events` counts.
 
-    `first_contact` is the share of recipients never reached before the window (spray only).
+    `first_contact` is the share of recipients not reached in the month before the window (spray only).
     """
 
     k: int
@@ -28,11 +29,10 @@ class Measurement(NamedTuple):
 
 
 class View(NamedTuple):
-    """What a metric may look at: the windows, the oldest moment that counts (seconds), the moment now, the caps."""
+    """What a metric may look at: the windows, the oldest moment that counts (seconds), the caps."""
 
     windows: SubjectWindows
     since_s: int
-    now_s: int
     caps: Caps
 
 
@@ -49,10 +49,15 @@ def wilson(k: int, n: int, confidence: float) -> tuple[float, float]:
     share = k / n
     z2n = z * z / n
     centre = share + z2n / 2
-    spread = z * ((share * (1 - share) + z2n / 4) / n) ** 0.5
+    spread = z * math.sqrt((share * (1 - share) + z2n / 4) / n)
     lower = 0.0 if k == 0 else (centre - spread) / (1 + z2n)
     upper = 1.0 if k == n else (centre + spread) / (1 + z2n)
     return lower, upper
+
+
+def whole_bucket(since_s: int, length_s: int) -> int:
+    """The first bucket that lies in the window beginning at `since_s` with all of its length."""
+    return -(-since_s // length_s)
 
 
 def _rate(k: int, n: int) -> Measurement:
@@ -73,14 +78,14 @@ def _complaints(view: View) -> Measurement:
 
 
 def _hourly_volume(view: View) -> Measurement:
-    """Messages accepted in the last 60 minutes, as a multiple of the hourly cap."""
-    k = view.windows.minutes.count(max(view.since_s, view.now_s - HOUR_S) // MINUTE_S + 1)
+    """Messages accepted in the last 60 minutes or less, as a multiple of the hourly cap."""
+    k = view.windows.minutes.count(whole_bucket(view.since_s, MINUTE_S))
     return Measurement(k, view.caps.hourly, k / view.caps.hourly, k)
 
 
 def _daily_volume(view: View) -> Measurement:
     """Messages accepted in the window, as a multiple of the daily cap."""
-    k = view.windows.accepted.count(view.since_s // HOUR_S + 1)
+    k = view.windows.accepted.count(whole_bucket(view.since_s, HOUR_S))
     return Measurement(k, view.caps.daily, k / view.caps.daily, k)
 
 
@@ -97,7 +102,7 @@ def _domain_spray(view: View) -> Measurement:
 
 
 def with_first_contact(measured: Measurement, view: View) -> Measurement:
-    """Add the share of recipients never reached before. It walks every recipient: only for a spread like spray."""
+    """Add the share of recipients not reached before. It walks every recipient: only for a spread like spray."""
     share = view.windows.first_contacts(view.since_s // HOUR_S) / measured.n if measured.n else 0.0
     return measured._replace(first_contact=share)
 
@@ -111,20 +116,22 @@ def _enough_complaints(rule: Rule, windows: SubjectWindows, _caps: Caps) -> bool
 
 
 def _enough_this_hour(rule: Rule, windows: SubjectWindows, caps: Caps) -> bool:
-    return windows.minutes.total >= max(rule.throttle.min_events, rule.exit_below * caps.hourly)
+    total = windows.minutes.total
+    return total >= rule.throttle.min_events and total / caps.hourly >= rule.exit_below
 
 
 def _enough_today(rule: Rule, windows: SubjectWindows, caps: Caps) -> bool:
-    return windows.accepted.total >= max(rule.throttle.min_events, rule.exit_below * caps.daily)
+    total = windows.accepted.total
+    return total >= rule.throttle.min_events and total / caps.daily >= rule.exit_below
 
 
 def _enough_domains(rule: Rule, windows: SubjectWindows, _caps: Caps) -> bool:
-    return len(windows.recipient_domains.last) >= rule.throttle.min_events * rule.exit_below
+    return len(windows.recipient_domains.last) / rule.throttle.min_events >= rule.exit_below
 
 
 class Metric(NamedTuple):
     """How to measure, and whether a rule on it could fire or hold at all: a bound on everything not yet forgotten,
-    cheap enough to ask after every batch."""
+    cheap enough to ask after every batch. It divides as the measurement does, so that rounding never parts the two."""
 
     measure: Callable[[View], Measurement]
     possible: Callable[[Rule, SubjectWindows, Caps], bool]

@@ -17,8 +17,10 @@ from labeler.errors import Misconfigured
 from labeler.reputation.definitions import CLEAN_SENDER, MAIL_SUSPENDED, MAIL_THROTTLED
 
 METRICS = ("invalid-recipient-rate", "complaint-rate", "hourly-volume", "daily-volume", "domain-spray")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_SPAN = re.compile(r"^([1-9]\d{0,6})([smhd])$")
+_MINUTE_S, _HOUR_S = 60, 3600
+_UNITS = {"s": 1, "m": _MINUTE_S, "h": _HOUR_S, "d": 86_400}
+_SPAN = re.compile(r"([1-9][0-9]{0,8})([smhd])")
+_LONGEST_S = 3650 * 86_400  # a moment that far ahead can still be written as a date
 
 
 class Span:
@@ -27,9 +29,11 @@ class Span:
     __slots__ = ("seconds", "text")
 
     def __init__(self, text: str) -> None:
-        matched = _SPAN.match(text)
-        if matched is None:
-            raise ValueError(f"{text!r} is not a duration; write a number and s, m, h or d, such as 24h")
+        matched = _SPAN.fullmatch(text)
+        if matched is None or int(matched[1]) * _UNITS[matched[2]] > _LONGEST_S:
+            raise ValueError(
+                f"{text!r} is not a duration up to ten years; write a number and s, m, h or d, such as 24h"
+            )
         self.text = text
         self.seconds = int(matched[1]) * _UNITS[matched[2]]
 
@@ -38,7 +42,8 @@ class Span:
 
 
 Share = Annotated[float, Meta(gt=0, lt=1)]
-Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,63}\Z")]
+Permanent = Annotated[str, Meta(pattern=r"^5\.[0-9]{1,3}\.[0-9]{1,3}\Z")]  # RFC 3463 §3: class 5
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -48,7 +53,7 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Outcomes(_Strict, frozen=True):
     """RFC 3463 status codes by what they say about the sender."""
 
-    invalid_recipient: frozenset[str]
+    invalid_recipient: frozenset[Permanent]
 
 
 class Caps(_Strict, frozen=True):
@@ -119,6 +124,16 @@ class Rule(_Strict, frozen=True):
     exit_below: Annotated[float, Meta(gt=0)]
     suspend: Bar | None = None
 
+    @property
+    def bars(self) -> tuple[Bar, ...]:
+        """The bars there are, the lower one first."""
+        return (self.throttle,) if self.suspend is None else (self.throttle, self.suspend)
+
+    @property
+    def asks_first_contact(self) -> bool:
+        """Whether a bar needs the share of first contacts, which is dear to measure."""
+        return any(bar.min_first_contact is not None for bar in self.bars)
+
 
 class Policy(_Strict, frozen=True):
     """A whole policy file."""
@@ -142,12 +157,15 @@ class Policy(_Strict, frozen=True):
 def parse_policy(text: str) -> Policy:
     """Read and check a policy; raise `Misconfigured` naming key and fix."""
     try:
-        policy = msgspec.convert(tomllib.loads(text), Policy, dec_hook=_decode_span)
+        document = tomllib.loads(text)
+        policy = msgspec.convert(document, Policy, dec_hook=_decode_span)
     except tomllib.TOMLDecodeError as error:
         raise Misconfigured(f"policy: not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise Misconfigured(f"policy: {error}") from error
-    problems = list(_contradictions(policy))
+    problems = _contradictions(policy)
+    if "hash" in document:
+        problems.append("hash is computed from the text; remove the key")
     if problems:
         raise Misconfigured("policy: " + "; ".join(problems))
     return msgspec.structs.replace(policy, hash=hashlib.sha256(text.encode()).hexdigest())
@@ -159,7 +177,7 @@ def _decode_span(expected: type, value: Any) -> Any:
     raise ValueError(f'write a duration such as "24h" here, not {value!r}')
 
 
-def _contradictions(policy: Policy) -> "list[str]":
+def _contradictions(policy: Policy) -> list[str]:
     problems = [
         f"labels.{val} is missing; every label the rules issue needs its terms"
         for val in (MAIL_THROTTLED, MAIL_SUSPENDED, CLEAN_SENDER)
@@ -194,17 +212,16 @@ def _rule_problems(rule: Rule) -> list[str]:
     problems = []
     if rule.metric not in METRICS:
         problems.append(f"unknown metric {rule.metric!r}; known: {', '.join(METRICS)}")
-    bars = [rule.throttle] + ([rule.suspend] if rule.suspend else [])
+    bars = rule.bars
     if not all(math.isfinite(number) for number in (*(bar.above for bar in bars), rule.exit_below)):
         problems.append("every threshold must be a finite number")
     if rule.exit_below >= rule.throttle.above:
         problems.append("exit_below must lie under throttle.above, or the label would flap")
-    if rule.suspend is not None and rule.suspend.above < rule.throttle.above:
-        problems.append("suspend.above must not lie under throttle.above: throttle comes first")
-    if rule.suspend is not None and rule.suspend.min_events < rule.throttle.min_events:
-        problems.append("suspend.min_events must not lie under throttle.min_events: throttle comes first")
-    if rule.suspend is not None and (rule.suspend.confidence or 0) < (rule.throttle.confidence or 0):
-        problems.append("suspend.confidence must not lie under throttle.confidence: throttle comes first")
+    problems += _out_of_order(rule)
+    if rule.metric == "hourly-volume" and not _MINUTE_S <= rule.window.seconds <= _HOUR_S:
+        problems.append("window of hourly-volume must lie between 1m and 1h")
+    if rule.metric != "hourly-volume" and rule.window.seconds < _HOUR_S:
+        problems.append("window must be at least 1h: counts are kept by the hour")
     if rule.metric.endswith("-rate") and any(bar.confidence is None for bar in bars):
         problems.append("a rate needs a confidence on every bar, or small senders are judged by chance")
     if not rule.metric.endswith("-rate") and any(bar.confidence is not None for bar in bars):
@@ -212,3 +229,14 @@ def _rule_problems(rule: Rule) -> list[str]:
     if rule.metric != "domain-spray" and any(bar.min_first_contact is not None for bar in bars):
         problems.append("min_first_contact applies to domain-spray only")
     return problems
+
+
+def _out_of_order(rule: Rule) -> list[str]:
+    """Where the suspend bar could be crossed before the throttle bar."""
+    if rule.suspend is None:
+        return []
+    return [
+        f"suspend.{name} must not lie under throttle.{name}: throttle comes first"
+        for name in ("above", "min_events", "confidence", "min_first_contact")
+        if (getattr(rule.suspend, name) or 0) < (getattr(rule.throttle, name) or 0)
+    ]

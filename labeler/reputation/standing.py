@@ -186,6 +186,7 @@ def _needs(finding: Finding) -> str:
     rule, measured = finding.rule, finding.measurement
     if rule.metric.endswith("-rate"):
         good = math.floor(measured.k / rule.exit_below) + 1 - measured.n
+        good += measured.k / (measured.n + good) >= rule.exit_below  # the quotient may have been rounded down
         return f"{good} clean deliveries bring {rule.id} under {rule.exit_below:.2%}"
     if rule.metric.endswith("-volume"):
         return f"sending less than {rule.exit_below:g} times the agreed {measured.n} messages ({rule.window.text})"

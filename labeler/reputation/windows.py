@@ -2,7 +2,8 @@
 
 Rule 1: an outcome is counted in the hour its message was *accepted*: a late DSN never makes a rate above 100 %.
 Rule 2: an outcome that binds to no acceptance is stashed and counted as unbound; it judges nobody.
-Rule 3: recording commutes. Any order of the same events leaves the same windows.
+Rule 3: recording commutes. Any order of the same events leaves the same windows, as long as a relay reports one
+acceptance for a message and recipient, as it should; of several, the latest one known so far binds.
 
 One idea carries the distinct counts: remember for each item the *latest* bucket it was seen in, and how many items
 each bucket is the latest of. An item lies in a window exactly when its latest bucket does, so the distinct count of
@@ -17,10 +18,11 @@ from labeler.reputation.events import OUTCOMES, Kind, SendEvent
 HOUR_S: Final = 3600
 MINUTE_S: Final = 60
 BINDING_HOURS: Final = 9 * 24  # an outcome may be 7 days late, and asynchronous bounces take days of their own
-CONTACT_HOURS: Final = 30 * 24  # who was reached in the last month is no first contact
+CONTACT_HOURS: Final = 30 * 24  # who was reached in the month before is no first contact
 _MINUTES_SEEN: Final = 66  # the last hour, seen from a clock up to five minutes behind the newest event
 _MINUTES_KEPT: Final = 2 * _MINUTES_SEEN
-STASH_MAX: Final = 10_000  # unbound outcomes kept per subject, waiting for an acceptance
+STASH_MAX: Final = 10_000  # messages per subject whose outcomes wait for an acceptance …
+STASH_DEPTH: Final = 16  # … and outcomes kept for each
 
 
 class DistinctWindow:
@@ -116,6 +118,7 @@ class SubjectWindows:
 
     `reached` holds recipients whose existence is known by now (delivered or invalid), `invalid` those that do not
     exist, `addressed` all recipients of accepted mail, `first_delivered` the hour each recipient was first reached.
+    `unbindable` counts outcomes that name no message, or for which the stash had no room.
     """
 
     __slots__ = (
@@ -133,6 +136,7 @@ class SubjectWindows:
         "recipient_domains",
         "stash",
         "swept_hour",
+        "unbindable",
     )
 
     def __init__(self) -> None:
@@ -150,29 +154,44 @@ class SubjectWindows:
         self.stash: dict[str, list[SendEvent]] = {}
         self.kinds: dict[str, int] = {}
         self.swept_hour = 0
+        self.unbindable = 0
 
     @property
     def unbound(self) -> int:
         """Outcomes that no acceptance explains so far."""
-        return sum(len(outcomes) for outcomes in self.stash.values())
+        return self.unbindable + sum(len(outcomes) for outcomes in self.stash.values())
 
-    def record(self, relay: str, event: SendEvent, at_s: int, invalid_codes: frozenset[str]) -> None:
-        """Count one event that happened at `at_s` (seconds since the epoch), reported by `relay`."""
+    def record(self, relay: str, event: SendEvent, at_s: int, oldest: int, invalid_codes: frozenset[str]) -> None:
+        """Count one event that happened at `at_s` (seconds since the epoch), reported by `relay`.
+
+        What lies before the hour `oldest` (`binding_floor`) binds no more, whether it has been swept already or not.
+        """
         kind = event.kind
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
         if kind == Kind.ACCEPTED:
-            self._accept(relay, event, at_s, invalid_codes)
+            self._accept(relay, event, at_s, oldest, invalid_codes)
         elif kind in OUTCOMES:
+            if event.message_id is None or event.recipient is None:
+                self.unbindable += 1
+                return
             key = f"{relay} {event.message_id} {event.recipient}"
             hour = self.acceptances.last.get(key)
-            if hour is not None:
-                self._settle(event, hour, invalid_codes)
-            elif key in self.stash:
-                self.stash[key].append(event)
-            elif len(self.stash) < STASH_MAX:
-                self.stash[key] = [event]
+            if hour is not None and hour >= oldest:
+                self._settle(event, event.recipient, hour, invalid_codes)
+            else:
+                self._put_aside(key, event)
 
-    def _accept(self, relay: str, event: SendEvent, at_s: int, invalid_codes: frozenset[str]) -> None:
+    def _put_aside(self, key: str, event: SendEvent) -> None:
+        """Keep an outcome until its acceptance is known."""
+        waiting = self.stash.get(key)
+        if waiting is None and len(self.stash) < STASH_MAX:
+            self.stash[key] = [event]
+        elif waiting is not None and len(waiting) < STASH_DEPTH:
+            waiting.append(event)
+        else:
+            self.unbindable += 1
+
+    def _accept(self, relay: str, event: SendEvent, at_s: int, oldest: int, invalid_codes: frozenset[str]) -> None:
         hour = at_s // HOUR_S
         minutes = self.minutes
         minutes.add(at_s // MINUTE_S)
@@ -193,20 +212,18 @@ class SubjectWindows:
         self.acceptances.record(key, hour)
         if self.stash:
             for outcome in self.stash.pop(key, ()):
-                self._settle(outcome, hour, invalid_codes)
+                if outcome.at.timestamp() >= oldest * HOUR_S:
+                    self._settle(outcome, recipient, hour, invalid_codes)
 
-    def _settle(self, event: SendEvent, hour: int, invalid_codes: frozenset[str]) -> None:
+    def _settle(self, event: SendEvent, recipient: str, hour: int, invalid_codes: frozenset[str]) -> None:
         """Count a bound outcome in the hour of its acceptance."""
-        recipient = event.recipient
-        if recipient is None:
-            return
         kind = event.kind
         if kind == Kind.DELIVERED:
+            latest = self.delivered.last.get(recipient)
+            if latest is None or hour > latest + CONTACT_HOURS or hour < self.first_delivered[recipient]:
+                self.first_delivered[recipient] = hour
             self.delivered.record(recipient, hour)
             self.reached.record(recipient, hour)
-            first = self.first_delivered.get(recipient)
-            if first is None or hour < first:
-                self.first_delivered[recipient] = hour
         elif kind == Kind.BOUNCED:
             if event.status in invalid_codes:
                 self.reached.record(recipient, hour)
@@ -217,26 +234,34 @@ class SubjectWindows:
             self.complained.record(recipient, hour)
 
     def first_contacts(self, since: int) -> int:
-        """Recipients addressed in a bucket ≥ `since` that were never reached before that bucket."""
-        first = self.first_delivered
-        return sum(first.get(recipient, since) >= since for recipient in self.addressed.items(since))
+        """Recipients addressed in a bucket ≥ `since` that were not reached in the month before it."""
+        first, latest, forgotten = self.first_delivered, self.delivered.last, since - CONTACT_HOURS
+        return sum(
+            first.get(recipient, since) >= since or latest[recipient] < forgotten
+            for recipient in self.addressed.items(since)
+        )
 
     def sweep(self, hour: int, horizon_hours: int) -> None:
         """Forget what no window can see any more. Changes no count; due once `hour` ≥ `swept_hour` + 24."""
         self.swept_hour = hour
-        floor = hour - horizon_hours
+        floor, oldest = hour - horizon_hours, binding_floor(hour, horizon_hours)
         self.minutes.expire((hour - 2) * (HOUR_S // MINUTE_S))
-        self.acceptances.expire(hour - BINDING_HOURS)
-        self.delivered.expire(hour - max(CONTACT_HOURS, horizon_hours))
+        self.acceptances.expire(oldest)
+        self.delivered.expire(oldest - CONTACT_HOURS)  # a month before anything that may still be recorded or asked
         for window in self._windows():
             window.expire(floor)
         for domain in self.by_domain.values():
             domain.accepted.expire(floor)
             domain.invalid.expire(floor)
         kept = self.delivered.last
-        self.first_delivered = {item: first for item, first in self.first_delivered.items() if item in kept}
-        oldest = (hour - BINDING_HOURS) * HOUR_S
-        self.stash = {key: events for key, events in self.stash.items() if events[-1].at.timestamp() >= oldest}
+        if len(kept) < len(self.first_delivered):
+            self.first_delivered = {item: first for item, first in self.first_delivered.items() if item in kept}
+        if self.stash:
+            self.stash = {
+                key: events
+                for key, events in self.stash.items()
+                if any(event.at.timestamp() >= oldest * HOUR_S for event in events)
+            }
 
     def _windows(self) -> Iterable[DistinctWindow | CountWindow]:
         return (
@@ -253,3 +278,8 @@ class SubjectWindows:
         if windows is None:
             windows = self.by_domain[domain] = DomainWindows()
         return windows
+
+
+def binding_floor(hour: int, horizon_hours: int) -> int:
+    """The oldest hour whose acceptances an outcome may still bind to, at `hour`: all a window sees, and nine days."""
+    return hour - max(BINDING_HOURS, horizon_hours)
