@@ -21,6 +21,7 @@ LATE: Final = timedelta(days=7)
 AHEAD: Final = timedelta(minutes=5)
 _MEMORY_DAYS: Final = 9  # LATE + AHEAD, counted in days of reception, rounded up at both ends
 _DID_CACHE: Final = 200_000
+_MAX_HOURS: Final = 10 * 366 * 24  # a moment that far ahead can still be written as a date
 
 
 class Rejection(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,6 +88,8 @@ class Intake:
         both = sorted(set(decision.apply) & set(decision.negate))
         if both:
             raise BadInput(f"The same value cannot be applied and negated at once: {', '.join(both)}.")
+        if decision.duration_h is not None and not 1 <= decision.duration_h <= _MAX_HOURS:
+            raise BadInput(f"A duration must lie between 1 and {_MAX_HOURS} hours.")
         if decision.external_id is None:
             return
         used = self._external.setdefault(decision.external_id, set())
@@ -133,6 +136,9 @@ class Intake:
         for domain in (event.domain, event.recipient_domain, event.from_domain, event.provider):
             if domain is not None and "@" in domain:
                 return "a domain must not be an address: recipients never leave the relay in clear"
+        for word in (event.kind, event.category, event.tier, event.hash_key):
+            if word is not None and "@" in word:
+                return "only messageId may contain an @: recipients never leave the relay in clear"
         return None
 
 
