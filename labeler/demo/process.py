@@ -117,7 +117,7 @@ def _environment() -> dict[str, str]:
 
 
 async def _ready(origin: str, process: asyncio.subprocess.Process) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=1.0) as client:
         with suppress(TimeoutError):
             async with asyncio.timeout(START_S):
                 while process.returncode is None:
