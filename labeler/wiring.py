@@ -22,7 +22,7 @@ from labeler.adapters.clock import SystemClock
 from labeler.adapters.keyfile import KeyFileSigner
 from labeler.adapters.lock import FileLock
 from labeler.adapters.sqlite import SqliteLabelLog, SqliteTelemetryLog
-from labeler.errors import Corrupt, Misconfigured
+from labeler.errors import Corrupt, Misconfigured, Unavailable
 from labeler.ports import Clock, LabelLog, Signer, TelemetryLog
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
@@ -122,7 +122,7 @@ async def run(
                 watching.cancel()
                 failing.cancel()
         finally:
-            streams.close()
+            await streams.close()
             await runner.cleanup()
 
 
@@ -178,7 +178,7 @@ async def _working(settings: Settings, labeler: Labeler) -> AsyncIterator[asynci
             writing = group.create_task(labeler.ingest.run())
             judging = group.create_task(labeler.pipeline.run(labeler.ingest.tick))
             await labeler.policy.take_up(text, _policy_text(labeler))
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError, Unavailable):
                 async with asyncio.timeout(CATCH_UP_SECONDS):
                     await labeler.pipeline.reached(labeler.ingest.position)
             yield group

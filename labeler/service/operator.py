@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from labeler.atproto.syntax import format_datetime
-from labeler.errors import BadInput
+from labeler.errors import BadInput, Unavailable
 from labeler.reputation.inputs import Decision
 from labeler.service.access import Operator, Role, require_operator
 from labeler.service.http import Call
@@ -51,7 +51,8 @@ class EmitEvent:
         draft = functools.partial(_draft, operator, did, kind, body)
         draft(ANY_TIME)  # what is wrong with the request shows here, before it waits for the log
         decision, position = await self._ingest.decide(draft)
-        with contextlib.suppress(TimeoutError):  # it is durable, and takes effect as soon as the pipeline gets there
+        # The decision is durable, and takes effect as soon as the pipeline gets there: an error would be a lie.
+        with contextlib.suppress(TimeoutError, Unavailable):
             async with asyncio.timeout(PUBLISH_SECONDS):
                 await self._pipeline.reached(position)
         return _view(decision, position, body)

@@ -58,7 +58,7 @@ class Pipeline:
         self._checkpoint = 0  # as stored
         self._stored_at = 0.0
         self._ticked_at = 0.0
-        self._closing = False
+        self._closing = self._ended = False
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self.position = 0  # everything up to here is judged, and its labels are durable
@@ -72,9 +72,14 @@ class Pipeline:
         self._metrics.checkpoint.set(checkpoint)
 
     async def reached(self, position: int) -> None:
-        """Wait until every label that the records up to `position` lead to is published."""
+        """Wait until every label that the records up to `position` lead to is published.
+
+        Raises `Unavailable` when the pipeline ends before.
+        """
         if position <= self.position:
             return
+        if self._ended:
+            raise Unavailable("the labeler is shutting down")
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiters, (position, next(self._order), waiter))
         await waiter
@@ -89,6 +94,16 @@ class Pipeline:
 
         Raises `Corrupt` when a log contradicts itself, and `Unavailable` when one cannot be reached at the end.
         """
+        try:
+            await self._walk(tick)
+        finally:
+            self._ended = True
+            while self._waiters:
+                _, _, waiter = heapq.heappop(self._waiters)
+                if not waiter.done():
+                    waiter.set_exception(Unavailable("the labeler is shutting down"))
+
+    async def _walk(self, tick: Callable[[], Awaitable[int]]) -> None:
         while True:
             flag = self._arrived.flag()
             if await self._advance():

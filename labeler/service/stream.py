@@ -26,6 +26,7 @@ from labeler.service.peer import CLOSE_SECONDS, MAX_CLIENT_MESSAGE_BYTES, Patien
 from labeler.service.wake import Wake, wait
 
 NSID = "com.atproto.label.subscribeLabels"
+SERVER = "labeler"  # instead of the names and versions of our libraries
 RETRY_SECONDS = 1.0  # between two reads of a log that is unavailable
 
 log = logging.getLogger(__name__)
@@ -84,23 +85,33 @@ class Streams:
         self._limits = limits
         self._pages = Pages(labels, published)
         self._open: Counter[str] = Counter()  # by address
+        self._nobody = asyncio.Event()
+        self._nobody.set()
         self._closing = False
 
-    def close(self) -> None:
-        """Let every stream send what is there and end with 1001."""
+    async def close(self) -> None:
+        """Let every stream send what is there and end with 1001; return when all have, or had time enough.
+
+        To be awaited before the server closes: from then on it reads no more, not even the answer to a close frame.
+        """
         self._closing = True
         self._published.wake()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS + 1):
+                await self._nobody.wait()
 
     async def subscribe(self, request: web.Request) -> web.StreamResponse:
         """Serve one subscription. Raises `BadInput` (426, 429) when no stream is opened, `Unavailable` likewise."""
         ws = web.WebSocketResponse(
             autoping=False, compress=False, max_msg_size=MAX_CLIENT_MESSAGE_BYTES, timeout=CLOSE_SECONDS
         )
+        ws.headers["Server"] = SERVER
         if not ws.can_prepare(request).ok:
             raise BadInput("This is an event stream; connect with a WebSocket.", name="UpgradeRequired", status=426)
         address = client_address(request, self._limits.proxies)
         self._admit(address)
         self._open[address] += 1
+        self._nobody.clear()
         self._metrics.subscribers.inc()
         try:
             # The head is read before the upgrade is answered: what is published after a client sees the stream open
@@ -113,6 +124,8 @@ class Streams:
             self._open[address] -= 1
             if not self._open[address]:
                 del self._open[address]
+            if not self._open:
+                self._nobody.set()
         return ws
 
     def _admit(self, address: str) -> None:

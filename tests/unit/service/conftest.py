@@ -185,8 +185,8 @@ class Service:
         }
 
     async def stop(self) -> None:
-        self.streams.close()
         await self.session.close()
+        await self.streams.close()
         await self.runner.cleanup()
         for task in self.tasks:
             task.cancel()

@@ -184,9 +184,10 @@ async def test_shutdown_delivers_what_is_there_and_closes_with_1001(service: "Se
     """Row 150."""
     async with service.subscribe() as ws:
         await service.publish(1)
-        service.streams.close()
+        ending = asyncio.create_task(service.streams.close())
         assert await seqs(ws, 1) == [1]
         assert await closing(ws) == (1001, "shutdown")
+        await asyncio.wait_for(ending, 2)
     with pytest.raises(WSServerHandshakeError) as refused:
         await service.subscribe()
     assert refused.value.status == 503, "nobody gets in any more"
