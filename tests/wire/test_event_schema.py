@@ -1,7 +1,7 @@
 """The event has two descriptions, the struct of the hot path and the lexicon; here they must say the same.
 
 What only one of the two can say has its own tests below: hashes are lower-case hex and a status has its dots (the
-lexicon language has no patterns), a domain is no address (the intake says so), lengths count characters (the lexicon:
+lexicon language has no patterns), no word is an address (the intake says so), lengths count characters (the lexicon:
 bytes), and the looser spellings of a datetime in RFC 3339 are read (the lexicon: atproto's strict one).
 """
 
