@@ -201,6 +201,7 @@ async def test_our_own_corruption_ends_the_service(installation: "Installation")
     """Another writer on the label log: the pipeline stops the process instead of publishing beside it."""
     service = installation.serving()
     running = await service.__aenter__()
+    await running.label("did:plc:bob", "mail-throttled")  # the checkpoint is where it belongs, and rests
     async with SqliteLabelLog(installation.settings.service.data_dir / "labels.sqlite") as log:
         checkpoint = (await log.bounds()).checkpoint
         await log.append([], expected=checkpoint, checkpoint=checkpoint + 1)
