@@ -48,6 +48,7 @@ from labeler.settings import Settings
 CATCH_UP_SECONDS: Final = 10.0  # what a crash left unjudged, before the doors open
 DRAIN_SECONDS: Final = 20.0  # what is not judged by then is judged at the next start
 
+BATCHES_AT_ONCE: Final = 32  # twice what goes into one append, so that one group gathers while another is written
 BACKLOG: Final = 1024  # connections the kernel holds while the loop is busy
 
 log = logging.getLogger(__name__)
@@ -199,7 +200,11 @@ def _methods(settings: Settings, labeler: Labeler, streams: Streams) -> dict[str
         "com.atproto.label.queryLabels": Query(labels.answer),
         "com.atproto.label.subscribeLabels": Subscription(streams.subscribe),
         "email.atmos.telemetry.submitEvents": Procedure(
-            Submit(ingest, labeler.metrics).answer, require_relay, settings.limits.batch_bytes, raw=True
+            Submit(ingest, labeler.metrics).answer,
+            require_relay,
+            settings.limits.batch_bytes,
+            raw=True,
+            turns=asyncio.Semaphore(BATCHES_AT_ONCE),
         ),
         "email.atmos.reputation.getStanding": Query(GetStanding(judge, clock).answer, checked=True),
         "email.atmos.reputation.getEvidence": Query(

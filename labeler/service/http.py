@@ -5,8 +5,10 @@ Order of checks (the reference's): path and verb, parameters, caller, body, then
 and never told.
 """
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -55,12 +57,16 @@ class Query(NamedTuple):
 
 
 class Procedure(NamedTuple):
-    """A method answered to POST. With `raw` the handler takes the body as bytes and sees to its schema itself."""
+    """A method answered to POST. With `raw` the handler takes the body as bytes and sees to its schema itself.
+
+    `turns` bounds how many bodies are in memory at once; who comes later waits with the body unread.
+    """
 
     answer: Answer
     allow: Check
     limit: int = JSON_BYTES
     raw: bool = False
+    turns: AbstractAsyncContextManager[object] = contextlib.nullcontext()
 
 
 class Subscription(NamedTuple):
@@ -140,6 +146,7 @@ class Http:
             response.headers["Access-Control-Allow-Origin"] = "*"
             response.headers["Access-Control-Expose-Headers"] = EXPOSED
             response.headers["X-Content-Type-Options"] = "nosniff"
+            response.headers["Cache-Control"] = "no-store"  # a negation must not wait for somebody's cache
             response.headers["Server"] = "labeler"
         return response
 
@@ -183,10 +190,11 @@ class Http:
         params = self._lexicons.check_params(nsid, request.query.items()) if request.query_string else {}
         caller = self._access.identify(request.headers.get("Authorization"))
         procedure.allow(caller)
-        body: Any = await read_body(request, procedure.limit)
-        if not procedure.raw:
-            body = self._lexicons.check_input(nsid, parse_json(body))
-        return json_response(await procedure.answer(Call(params, caller, body, request)))
+        async with procedure.turns:
+            body: Any = await read_body(request, procedure.limit)
+            if not procedure.raw:
+                body = self._lexicons.check_input(nsid, parse_json(body))
+            return json_response(await procedure.answer(Call(params, caller, body, request)))
 
     def _check_answer(self, nsid: str, answer: Mapping[str, Any]) -> None:
         try:

@@ -163,7 +163,8 @@ class Streams:
         except ConnectionError:
             ending = LEFT
         except LabelerError:
-            raise  # Corrupt: the process is about to stop, and whoever called us sees to it
+            peer.abort()  # Corrupt: the process is about to stop, and whoever called us sees to it
+            raise
         except Exception:
             log.exception("a subscription failed")
             ending = FAILED

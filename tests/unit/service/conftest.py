@@ -172,7 +172,11 @@ class Service:
             "com.atproto.label.queryLabels": Query(Labels(self.labels, self.clock, DID).answer),
             "com.atproto.label.subscribeLabels": Subscription(self.streams.subscribe),
             "email.atmos.telemetry.submitEvents": Procedure(
-                Submit(self.ingest, self.metrics).answer, require_relay, 2 * 1024 * 1024, raw=True
+                Submit(self.ingest, self.metrics).answer,
+                require_relay,
+                2 * 1024 * 1024,
+                raw=True,
+                turns=asyncio.Semaphore(32),
             ),
             "email.atmos.reputation.getStanding": Query(GetStanding(self.judge, self.clock).answer, checked=True),
             "email.atmos.reputation.getEvidence": Query(

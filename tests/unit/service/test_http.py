@@ -81,6 +81,7 @@ async def test_every_answer_may_be_read_by_any_page(service: "Service", path: st
     assert headers["Access-Control-Allow-Origin"] == "*"
     assert "Retry-After" in headers["Access-Control-Expose-Headers"]
     assert headers["Server"] == "labeler"
+    assert headers["Cache-Control"] == "no-store", "row 114: negations must propagate"
 
 
 @pytest.mark.parametrize("path", [QUERY, EMIT, "/xrpc/com.example.lexicon.nope"])

@@ -11,9 +11,10 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from labeler.atproto.frames import ErrorFrame, InfoFrame, LabelsFrame, decode_frame
-from labeler.errors import Unavailable
+from labeler.errors import Corrupt, Unavailable
 from labeler.ports import Bounds
 from labeler.service import stream
+from labeler.service.pages import PAGE_BYTES, binary_message
 from labeler.service.peer import Patience, Peer
 from labeler.service.stream import StreamLimits
 
@@ -407,3 +408,52 @@ async def test_a_client_that_leaves_frees_its_place(service: "Service") -> None:
         pass
     await service.until(lambda: not service.metric("labeler_subscribers"))
     assert service.metric("labeler_subscriptions_ended_total", reason="left") == 2
+
+
+async def test_our_own_mistake_ends_a_stream_with_1011(
+    service: "Service", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Row 127: the error is named, its details are not."""
+
+    async def broken(*_: Any) -> Any:
+        raise ZeroDivisionError("a secret")
+
+    async with service.subscribe() as ws:
+        monkeypatch.setattr(service.labels, "read", broken)
+        await service.publish(1)
+        (frame,) = await frames(ws, 1)
+        assert frame == ErrorFrame("InternalServerError", "Internal Server Error")
+        assert await closing(ws) == (1011, "failed")
+    assert "a secret" in caplog.text
+
+
+async def test_corruption_found_by_a_stream_is_reported(service: "Service", monkeypatch: pytest.MonkeyPatch) -> None:
+    async def contradictory(*_: Any) -> Any:
+        raise Corrupt("label 1 cannot be read")
+
+    async with service.subscribe() as ws:
+        monkeypatch.setattr(service.labels, "read", contradictory)
+        await service.publish(1)
+        message = await ws.receive(timeout=10)
+        assert message.type is WSMsgType.CLOSED
+    assert [str(error) for error in service.corrupted] == ["label 1 cannot be read"]
+
+
+async def test_big_labels_make_small_pages(service: "Service") -> None:
+    """What is written to a socket at once stays near its bound, however large the labels are."""
+    await service.publish(200, size=8000)
+    page = await service.streams._pages.after(0)
+    assert PAGE_BYTES <= len(page.data) < PAGE_BYTES + 10_000
+    async with service.subscribe("?cursor=0") as ws:
+        assert await seqs(ws, 200) == list(range(1, 201))
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
+async def test_messages_are_framed_as_rfc_6455_has_it(size: int) -> None:
+    message = binary_message(b"x" * size)
+    assert message[0] == 0x82
+    lengths = {126: (2, 4), 127: (2, 10)}
+    start, end = lengths.get(message[1], (1, 2))
+    assert int.from_bytes(message[start:end]) == size
+    assert message[end:] == b"x" * size
+    assert message[1] == (size if size < 126 else 126 if size < 65_536 else 127)

@@ -10,6 +10,7 @@ import pytest
 import zstandard
 
 from labeler.errors import BadInput
+from labeler.service import body as body_module
 from labeler.service.submit import decode
 
 if TYPE_CHECKING:
@@ -126,6 +127,20 @@ async def test_an_oversized_body_without_a_length_is_cut_off(service: "Service")
     headers = {"Authorization": "Bearer relay", "Content-Type": "application/json"}
     async with service.session.post(PATH, data=chunks(), headers=headers) as answer:
         assert answer.status == 413
+
+
+async def test_a_body_that_does_not_arrive_is_given_up(service: "Service", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_module, "READ_SECONDS", 0.05)
+    finish = asyncio.Event()
+
+    async def chunks() -> Any:
+        yield b"{"
+        await finish.wait()
+
+    headers = {"Authorization": "Bearer relay", "Content-Type": "application/json"}
+    async with service.session.post(PATH, data=chunks(), headers=headers) as answer:
+        assert answer.status == 408
+    finish.set()
 
 
 def gzip_bomb() -> bytes:
@@ -247,6 +262,19 @@ def test_unknown_fields_are_ignored() -> None:
     raw = b'{"x":1,"events":[{"id":"a","kind":"new","did":"did:plc:a","at":"2026-03-02T11:59:00Z","y":{"z":[]}}]}'
     events, places, rejected = decode(raw)
     assert ([event.kind for event in events], places, rejected) == (["new"], None, [])
+
+
+def test_a_key_that_occurs_twice_has_one_meaning() -> None:
+    """Row 190: the hot path reads the last one, and nobody reads the text again after it."""
+    good = b'{"id":"a","id":"b","kind":"accepted","did":"did:plc:a","at":"2026-03-02T11:59:00Z"}'
+    events, _, rejected = decode(b'{"events":[' + good + b"]}")
+    assert ([event.id for event in events], rejected) == (["b"], [])
+
+
+async def test_forty_relays_at_once_are_all_answered(service: "Service", event: Any) -> None:
+    """More than may be in memory at once: the others wait their turn."""
+    answers = await asyncio.gather(*(service.submit(event(number)) for number in range(40)))
+    assert [body["accepted"] for _, body in answers] == [1] * 40
 
 
 async def test_a_failed_disk_is_a_503_and_the_retry_is_accepted(service: "Service", event: Any) -> None:
