@@ -1,4 +1,4 @@
-"""The labels this labeler may issue, from one place: value, meaning, who may issue it (DESIGN §3.5)."""
+"""The labels this labeler may issue, from one place: value, meaning, who may issue it."""
 
 from typing import Final, NamedTuple
 

@@ -48,7 +48,7 @@ AUTH_MAIL = frozenset({"login-link", "password-reset", "mfa-otp", "verification"
 
 
 class SendEvent(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
-    """One thing that happened to one recipient of one message (DESIGN §3.6).
+    """One thing that happened to one recipient of one message.
 
     `at` is when it happened (aware); `recipient`, `recipient_exact` and `client` are keyed hashes; `id` is unique per
     relay. An outcome binds to its acceptance by relay, `did`, `message_id` and `recipient`.

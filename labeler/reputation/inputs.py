@@ -1,4 +1,4 @@
-"""The input log's records: everything the fold sees, and nothing else (DESIGN §2).
+"""The input log's records: everything the fold sees, and nothing else.
 
 Each record carries `received`, stamped once by the one clock; the fold takes it as `now`. Replaying the records gives
 the published labels back byte for byte.

@@ -1,4 +1,4 @@
-"""`email.atmos.telemetry.submitEvents`: a relay hands in a batch (DESIGN §3.4, §3.6).
+"""`email.atmos.telemetry.submitEvents`: a relay hands in a batch.
 
 The hot path of the service. A batch is decoded straight into the structs the fold will read, in one pass of C; no other
 schema is walked for it. Only when that fails is the batch taken apart, so that one bad event is refused with its reason
