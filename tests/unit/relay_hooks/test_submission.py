@@ -59,6 +59,11 @@ async def test_an_answer_that_does_not_add_up_charges_no_event_twice(
     assert (answer.duplicates, [one.index for one in answer.rejected]) == (1, [0])
 
 
+async def test_an_answer_without_end_is_not_read_as_one(submitter: Submitter, respx_mock: respx.MockRouter) -> None:
+    respx_mock.post(URL).respond(200, content=b" " * (5 * 1024 * 1024) + b'{"accepted":2}')
+    assert await submitter.submit(EVENTS) == Away("HTTP 200 with an answer too long to be one")
+
+
 async def test_413_asks_for_smaller_batches(submitter: Submitter, respx_mock: respx.MockRouter) -> None:
     respx_mock.post(URL).respond(413)
     assert await submitter.submit(EVENTS) == TooLarge()

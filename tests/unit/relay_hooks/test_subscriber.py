@@ -63,6 +63,7 @@ class FakeLabeler:
         self.cursors.append(cursor)
         feeder = asyncio.create_task(self.feed(connection, cursor))
         await connection.wait_closed()
+        self.connections.discard(connection)
         feeder.cancel()
         await asyncio.gather(feeder, return_exceptions=True)
 
@@ -125,6 +126,7 @@ def active(cache: LabelCache, did: str = "did:plc:alice") -> set[str]:
 
 
 async def test_history_and_then_live_labels_reach_the_cache(labeler: FakeLabeler, cache: LabelCache) -> None:
+    """Rows 131 and 133: cursor 0 is everything, then live, on one connection."""
     await labeler.publish(labeler.label(), labeler.label(val="mail-suspended"))
     async with subscriber_of(cache) as subscriber:
         await until(lambda: subscriber.stats.cursor == 2)
@@ -209,6 +211,7 @@ async def test_without_a_document_a_label_waits_instead_of_being_dropped(
 
 
 async def test_a_lost_connection_is_taken_up_at_the_cursor(labeler: FakeLabeler, cache: LabelCache) -> None:
+    """Row 134: the cursor is the last seq seen, and exclusive."""
     await labeler.publish(labeler.label(), labeler.label(val="clean-sender"))
     async with subscriber_of(cache) as subscriber:
         await until(lambda: subscriber.stats.cursor == 2)
@@ -275,7 +278,7 @@ async def test_an_old_seq_ends_the_connection(labeler: FakeLabeler, cache: Label
 async def test_a_broken_frame_ends_the_connection_not_the_following(
     labeler: FakeLabeler, cache: LabelCache, frame: bytes | str
 ) -> None:
-    """Row 156."""
+    """Rows 120, 153 and 156."""
     labeler.greeting = [frame]
     async with subscriber_of(cache) as subscriber:
         await until(lambda: subscriber.stats.protocol_errors == 1)
@@ -350,6 +353,19 @@ async def test_a_peer_that_answers_no_ping_is_left(labeler: FakeLabeler, cache: 
         deaf.transport.pause_reading()
         await until(lambda: subscriber.stats.connections == 2)
         deaf.transport.abort()
+
+
+async def test_a_connection_that_lasted_ends_a_row_of_failures(
+    labeler: FakeLabeler, cache: LabelCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With waits doubling up to minutes, only a reset lets ten connections follow each other at once."""
+    monkeypatch.setattr("relay_hooks.subscriber._STEADY_S", 0.0)
+    async with subscriber_of(cache, first_wait_s=0.001, longest_wait_s=600.0) as subscriber:
+        for number in range(1, 21):
+            await until(lambda number=number: len(labeler.cursors) == number)  # type: ignore[misc]
+            for connection in labeler.connections:
+                connection.transport.abort()
+    assert subscriber.stats.connections == 20
 
 
 async def test_stale_means_nothing_heard_lately(

@@ -55,13 +55,14 @@ class NextHop:
             "gone": SmtpReply(550, "5.1.1", "No such user"),
             "full": SmtpReply(452, "4.2.2", "Mailbox full"),
         }
+        self.strays: dict[str, SmtpReply] = {}
         self.error: Exception | None = None
 
     async def __call__(self, mail_from: str, recipients: Sequence[str], content: bytes) -> dict[str, SmtpReply]:
         if self.error is not None:
             raise self.error
         self.given.append((mail_from, list(recipients), content))
-        return {
+        return self.strays | {
             address: self.answers.get(address.partition("@")[0], SmtpReply(250, "2.1.5", "OK"))
             for address in recipients
             if not address.startswith("queued")
@@ -227,6 +228,25 @@ async def test_a_transaction_given_up_costs_nothing(relay: Relay, label: MakeLab
     second = [mail, rcpt.format("c"), rcpt.format("d"), "EHLO again.example"]
     replies = await relay.talk(*first, *second, mail, rcpt.format("e"), rcpt.format("f"), "NOOP")
     assert all(reply.startswith("250") for reply in replies)
+
+
+async def test_an_answer_about_somebody_else_is_not_reported(relay: Relay) -> None:
+    relay.next_hop.strays = {"stranger@example.com": SmtpReply(550, "5.1.1", "No such user")}
+    await relay.send("bob@example.com")
+    assert relay.recorder.kinds() == ["accepted", "delivered"]
+
+
+async def test_a_message_without_any_recipient_is_refused(relay: Relay) -> None:
+    """aiosmtpd itself sees to it; somebody may call the handler from elsewhere."""
+    handler = RelayHandler(
+        enforcer=relay.enforcer,
+        reporter=relay.recorder,  # type: ignore[arg-type]
+        hasher=HASHER,
+        deliver=relay.next_hop,
+    )
+    session = Session(asyncio.get_running_loop())
+    assert await handler.handle_DATA(SMTP(handler), session, Envelope()) == "503 5.5.1 Need RCPT first"
+    assert relay.recorder.events == []
 
 
 async def test_the_same_recipient_twice_is_reported_and_delivered_once(relay: Relay) -> None:
