@@ -5,7 +5,7 @@ Rule 2: no rule removes anyone. Rule 3: what a human decided stands until it exp
 is not applied again. Rule 5: deciding twice on the same facts changes nothing the second time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -47,13 +47,17 @@ class Change(NamedTuple):
 
 @dataclass(slots=True)
 class ActiveLabel:
-    """A label as it stands: when it began, when it was last issued, when it ends, and why."""
+    """A label as it stands: when it began, when it was last issued, when it ends, and why.
+
+    `causes` are the rules that led to it when it was last issued.
+    """
 
     since: datetime
     issued: datetime
     exp: datetime | None
     actor: str
     by_operator: bool
+    causes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -152,16 +156,25 @@ def _suspend(fired: list[Finding], throttled: ActiveLabel | None, policy: Policy
     return changes
 
 
+def holding(throttled: ActiveLabel, findings: Iterable[Finding]) -> list[Finding]:
+    """What keeps a throttle in force: rules that fire now, and those that led to it and still hold."""
+    return [
+        finding
+        for finding in findings
+        if finding.severity is not Severity.NONE or (finding.holds and finding.rule.id in throttled.causes)
+    ]
+
+
 def _keep_or_lift(
     member: Member, throttled: ActiveLabel, situation: Situation, policy: Policy, now: datetime
 ) -> list[Change]:
-    holding = [finding for finding in situation.findings if finding.holds]
-    if holding:
+    kept_by = holding(throttled, situation.findings)
+    if kept_by:
         due = renewal(MAIL_THROTTLED, throttled, policy)
         if throttled.exp is None or due is None or now < due:
             return []
         exp = now + (throttled.exp - throttled.issued)
-        return [Change(Verb.RENEW, MAIL_THROTTLED, exp, holding[0].rule.id, holding[0].rule.summary, tuple(holding))]
+        return [Change(Verb.RENEW, MAIL_THROTTLED, exp, kept_by[0].rule.id, kept_by[0].rule.summary, tuple(kept_by))]
     held = now - throttled.since >= timedelta(seconds=policy.ladder.min_hold.seconds)
     if held and situation.fresh >= policy.ladder.exit_min_recipients:
         return [Change(Verb.NEGATE, MAIL_THROTTLED, None, throttled.actor, "the cause is gone")]
@@ -257,6 +270,7 @@ def settle(member: Member, change: Change, now: datetime, by_operator: bool) -> 
         return
     known = member.active.get(change.val)
     since = known.since if known is not None and change.verb is Verb.RENEW else now
-    member.active[change.val] = ActiveLabel(since, now, change.exp, change.actor, by_operator)
+    causes = tuple(finding.rule.id for finding in change.findings)
+    member.active[change.val] = ActiveLabel(since, now, change.exp, change.actor, by_operator, causes)
     if change.val == MAIL_THROTTLED and change.verb is Verb.APPLY:
         member.strikes = [*member.strikes[-_STRIKES_KEPT:], now]

@@ -19,8 +19,8 @@ class Severity(IntEnum):
 class Finding(NamedTuple):
     """One rule's result with every number behind it.
 
-    `bar` is the one crossed, or the throttle bar when none was. `holds`: the cause of an intervention is still there
-    (enough events, and the estimate not under `exit_below`).
+    `bar` is the one crossed, or the throttle bar when none was. `holds`: if this rule led to an intervention, its cause
+    is still there (enough events, and the estimate not under `exit_below`).
     """
 
     rule: Rule

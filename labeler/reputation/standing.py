@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from labeler.atproto.syntax import format_datetime
-from labeler.reputation.decisions import Member
+from labeler.reputation.decisions import Member, holding
 from labeler.reputation.definitions import (
     CLEAN_SENDER,
     MAIL_REMOVED,
@@ -171,7 +171,7 @@ def clearance(member: Member, val: str, findings: list[Finding], policy: Policy)
         return record | {"text": "An operator reviews it; appeal to the labeler, or write to the postmaster."}
     if label.by_operator:
         return record | {"text": "An operator set it; it ends as dated, or when an operator lifts it."}
-    needs = [_needs(finding) for finding in findings if finding.holds]
+    needs = [_needs(finding) for finding in holding(label, findings)]
     if needs:
         return record | {"text": "; ".join(needs)}
     hold = label.since + timedelta(seconds=policy.ladder.min_hold.seconds)
