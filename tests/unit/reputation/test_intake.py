@@ -1,0 +1,175 @@
+"""What may enter the input log: once, on time, attributable."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from labeler.errors import BadInput
+from labeler.reputation import intake as module
+from labeler.reputation.events import SendEvent
+from labeler.reputation.inputs import Batch, Decision, Tick, decode_input, encode_input
+from labeler.reputation.intake import Intake
+
+RELAY, OTHER = "did:web:relay.example", "did:web:other.example"
+NOW = datetime(2026, 3, 6, 12, tzinfo=UTC)
+MS, DAY = timedelta(milliseconds=1), timedelta(days=1)
+
+
+def event(name: str = "e1", at: datetime = NOW, **fields: Any) -> SendEvent:
+    return SendEvent(**{"id": name, "kind": "accepted", "did": "did:plc:member", "at": at, **fields})
+
+
+def decision(**fields: Any) -> Decision:
+    return Decision(
+        **{"received": NOW, "operator": "did:plc:op", "did": "did:plc:m", "apply": ("mail-throttled",), **fields}
+    )
+
+
+def test_new_events_make_one_batch_stamped_once() -> None:
+    events = (event("a"), event("b"))
+    admission = Intake().admit(RELAY, events, NOW)
+    assert admission.batch == Batch(NOW, RELAY, events)
+    assert (admission.duplicates, admission.rejected) == (0, [])
+
+
+def test_an_event_counts_once_however_often_it_is_sent() -> None:
+    intake = Intake()
+    intake.admit(RELAY, [event("a")], NOW)
+    again = intake.admit(RELAY, [event("a"), event("b"), event("b")], NOW + 3 * DAY)
+    assert again.batch is not None
+    assert [item.id for item in again.batch.events] == ["b"]
+    assert again.duplicates == 2
+
+
+def test_nothing_new_makes_no_batch() -> None:
+    intake = Intake()
+    intake.admit(RELAY, [event()], NOW)
+    assert intake.admit(RELAY, [event()], NOW) == (None, 1, [])
+    assert intake.admit(RELAY, [], NOW) == (None, 0, [])
+
+
+def test_ids_belong_to_their_relay() -> None:
+    intake = Intake()
+    assert intake.admit(RELAY, [event()], NOW).batch is not None
+    assert intake.admit(OTHER, [event()], NOW).batch is not None
+
+
+@pytest.mark.parametrize(
+    ("at", "error"),
+    [
+        (NOW - 7 * DAY, None),
+        (NOW - 7 * DAY - MS, "TooOld"),
+        (NOW + timedelta(minutes=5), None),
+        (NOW + timedelta(minutes=5) + MS, "FutureEvent"),
+    ],
+)
+def test_seven_days_late_and_five_minutes_ahead_are_welcome_and_not_more(at: datetime, error: str | None) -> None:
+    admission = Intake().admit(RELAY, [event("x", at), event("good")], NOW)
+    assert [(item.index, item.id, item.error) for item in admission.rejected] == ([(0, "x", error)] if error else [])
+    assert admission.batch is not None
+    assert len(admission.batch.events) == (1 if error else 2), "the neighbours of a bad event stay"
+
+
+@pytest.mark.parametrize("hour", range(0, 24, 3))
+def test_no_id_is_forgotten_while_its_event_could_still_be_admitted(hour: int) -> None:
+    """The earliest reception of an event and the latest: five minutes before it happened, seven days after."""
+    intake, at = Intake(), NOW.replace(hour=hour)
+    intake.admit(RELAY, [event("x", at)], at - timedelta(minutes=5))
+    for day in range(1, 7):
+        intake.admit(RELAY, [event(f"day {day}", at + day * DAY)], at + day * DAY)
+    assert intake.admit(RELAY, [event("x", at)], at + 7 * DAY).duplicates == 1
+
+
+def test_ids_are_forgotten_once_their_events_are_too_old() -> None:
+    intake = Intake()
+    intake.admit(RELAY, [event("x")], NOW)
+    for day in (8, 9):
+        intake.admit(RELAY, [event(f"day {day}", NOW + day * DAY)], NOW + day * DAY)
+    assert [ids for day, ids in intake._days.items() if day == NOW.toordinal()] == []
+    assert intake.admit(RELAY, [event("x")], NOW + 9 * DAY).rejected[0].error == "TooOld"
+
+
+@pytest.mark.parametrize(
+    "field", ["domain", "recipient_domain", "from_domain", "provider", "kind", "category", "tier", "hash_key"]
+)
+def test_an_address_in_clear_is_refused_in_every_field(field: str) -> None:
+    admission = Intake().admit(RELAY, [event("bad", NOW, **{field: "bob@example.com"}), event("good")], NOW)
+    assert [(item.index, item.error) for item in admission.rejected] == [(0, "InvalidEvent")]
+    assert "in clear" in admission.rejected[0].message
+
+
+def test_a_message_id_may_look_like_one() -> None:
+    assert Intake().admit(RELAY, [event(message_id="<1@relay.example>")], NOW).batch is not None
+
+
+def test_who_is_no_did_is_nobody() -> None:
+    admission = Intake().admit(RELAY, [event(did="member"), event("good")], NOW)
+    assert [(item.index, item.error) for item in admission.rejected] == [(0, "InvalidEvent")]
+
+
+def test_a_rejected_event_may_be_sent_again_corrected() -> None:
+    intake = Intake()
+    intake.admit(RELAY, [event(domain="a@b")], NOW)
+    assert intake.admit(RELAY, [event(domain="b.example")], NOW).batch is not None
+
+
+def test_known_dids_are_cached_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_DID_CACHE", 2)
+    intake = Intake()
+    intake.admit(RELAY, [event(f"e{number}", did=f"did:plc:m{number}") for number in range(3)], NOW)
+    assert intake._known_dids == {"did:plc:m2"}
+
+
+def test_what_could_not_be_written_is_no_duplicate_later() -> None:
+    intake = Intake()
+    batch = intake.admit(RELAY, [event("a"), event("b")], NOW).batch
+    assert batch is not None
+    intake.forget(batch)
+    assert intake.admit(RELAY, [event("a")], NOW).batch is not None
+    Intake().forget(batch)
+
+
+def test_the_log_rebuilds_the_memory() -> None:
+    intake = Intake()
+    for record in (Batch(NOW, RELAY, (event(),)), decision(external_id="x"), decision(), Tick(NOW)):
+        intake.remember(decode_input(encode_input(record)))
+    assert intake.admit(RELAY, [event()], NOW).duplicates == 1
+    with pytest.raises(BadInput):
+        intake.admit_decision(decision(external_id="x"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"did": "somebody"}, "not a DID"),
+        ({"apply": ("mail-throttled", "very-bad")}, "Undeclared label value: very-bad"),
+        ({"negate": ("!takedown",)}, "Undeclared label value: !takedown"),
+        ({"negate": ("mail-throttled",)}, "applied and negated at once: mail-throttled"),
+        ({"duration_h": 0}, "between 1 and"),
+        ({"duration_h": -1}, "between 1 and"),
+        ({"duration_h": 10**12}, "between 1 and"),
+    ],
+)
+def test_a_decision_nobody_could_carry_out_is_refused(fields: dict[str, Any], words: str) -> None:
+    intake = Intake()
+    with pytest.raises(BadInput, match=words):
+        intake.admit_decision(decision(external_id="x", **fields))
+    intake.admit_decision(decision(external_id="x"))  # and nothing was remembered
+
+
+def test_an_external_id_counts_once_for_a_subject_and_type() -> None:
+    intake = Intake()
+    first = decision(external_id="x", duration_h=1)
+    intake.admit_decision(first)
+    with pytest.raises(BadInput) as caught:
+        intake.admit_decision(decision(external_id="x", negate=(), apply=("clean-sender",)))
+    assert (caught.value.name, caught.value.status) == ("DuplicateExternalId", 400)
+    intake.admit_decision(decision(external_id="x", did="did:plc:other"))
+    intake.admit_decision(decision(external_id="x", event="comment", apply=()))
+    intake.admit_decision(decision())
+    intake.admit_decision(decision())
+    intake.forget_decision(first)
+    intake.forget_decision(decision())
+    intake.forget_decision(decision(external_id="never seen"))
+    intake.admit_decision(first)

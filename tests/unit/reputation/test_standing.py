@@ -1,0 +1,237 @@
+"""Where a member stands and why, and the rules turned round."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from labeler.reputation.events import Kind
+from labeler.reputation.findings import Finding, Severity
+from labeler.reputation.metrics import Measurement
+from labeler.reputation.policy import Policy
+from labeler.reputation.standing import Standing, headroom, standing
+
+if TYPE_CHECKING:
+    from tests.unit.reputation.conftest import Story
+
+MEMBER = "did:plc:member"
+
+
+def stands(story: "Story", did: str = MEMBER) -> Standing:
+    return standing(story.judge, did, story.now)
+
+
+def clears(story: "Story") -> dict[str, Any]:
+    (only,) = stands(story).full()["clears"]
+    assert isinstance(only, dict)
+    return only
+
+
+def left(story: "Story", rule: str) -> int:
+    """The headroom under a rule."""
+    return next(int(item["remaining"]) for item in stands(story).full()["headroom"] if item["rule"] == rule)
+
+
+class TestTheState:
+    def test_nobody_ever_heard_of_is_unknown(self, story: "Story") -> None:
+        assert stands(story).public == {
+            "did": MEMBER,
+            "standing": "unknown",
+            "labels": [],
+            "tier": "new",
+            "hourlyCap": 100,
+            "dailyCap": 1000,
+        }
+
+    def test_unknown_too_before_there_is_a_policy(self, begin: Callable[..., "Story"]) -> None:
+        answer = stands(begin(policy=None))
+        assert answer.state == "unknown"
+        assert answer.private == {"labels": [], "findings": [], "headroom": [], "clears": [], "counts": {}}
+
+    @pytest.mark.parametrize(
+        ("happens", "state"),
+        [
+            (lambda story: story.mail(good=1), "warming"),
+            (lambda story: story.batch(story.event(Kind.ENROLLED)), "warming"),
+            (lambda story: story.decide(apply=["relay-member"]), "warming"),
+            (lambda story: story.decide(), "unknown"),
+            (lambda story: story.mail(good=80), "good"),
+            (lambda story: story.mail(good=5, bad=3), "throttled"),
+            (lambda story: story.mail(bad=5), "suspended"),
+            (lambda story: story.decide(apply=["mail-removed"]), "removed"),
+        ],
+    )
+    def test_the_strictest_label_names_it(self, story: "Story", happens: Callable[["Story"], Any], state: str) -> None:
+        happens(story)
+        assert stands(story).state == state
+
+    def test_a_label_that_has_run_out_counts_no_more_even_before_the_tick(self, story: "Story") -> None:
+        story.mail(good=5, bad=3)
+        story.now = story.now.replace(day=7, microsecond=0)
+        answer = stands(story).full()
+        assert (answer["standing"], answer["labels"], answer["clears"]) == ("warming", [], [])
+
+    def test_labels_tell_their_times_to_all_and_their_reasons_to_those_concerned(self, story: "Story") -> None:
+        story.batch(story.event(Kind.ENROLLED))
+        story.mail(good=5, bad=3)
+        public = [
+            {"val": "mail-throttled", "cts": "2026-03-06T12:00:00.000Z", "exp": "2026-03-07T12:00:00.000Z"},
+            {"val": "relay-member", "cts": "2026-03-06T12:00:00.000Z"},
+        ]
+        assert stands(story).public["labels"] == public
+        rules = ["invalid-recipients", "enrolled"]
+        assert stands(story).full()["labels"] == [a | {"rule": b} for a, b in zip(public, rules, strict=True)]
+
+    def test_an_operator_s_label_says_operator(self, story: "Story") -> None:
+        story.decide(apply=["mail-throttled"])
+        assert stands(story).full()["labels"][0]["rule"] == "operator"
+
+
+class TestCaps:
+    @pytest.mark.parametrize(
+        ("agreed", "caps"), [({}, (20, 480)), ({"hourly_cap": 5}, (5, 480)), ({"daily_cap": 50}, (20, 50))]
+    )
+    def test_a_throttle_caps_what_was_agreed(
+        self, story: "Story", agreed: dict[str, Any], caps: tuple[int, int]
+    ) -> None:
+        story.batch(story.event(Kind.ENROLLED, **agreed))
+        story.decide(apply=["mail-throttled"])
+        assert (stands(story).public["hourlyCap"], stands(story).public["dailyCap"]) == caps
+
+    @pytest.mark.parametrize("val", ["mail-suspended", "mail-removed"])
+    def test_the_stopped_may_send_nothing(self, story: "Story", val: str) -> None:
+        story.decide(apply=[val])
+        assert (stands(story).public["hourlyCap"], stands(story).public["dailyCap"]) == (0, 0)
+
+    def test_without_a_policy_a_throttle_caps_nothing_more(self, begin: Callable[..., "Story"]) -> None:
+        story = begin(policy=None)
+        story.decide(apply=["mail-throttled"])
+        assert stands(story).public["hourlyCap"] == 100
+
+    def test_the_tier_is_the_enrolment_s(self, story: "Story") -> None:
+        story.batch(story.event(Kind.ENROLLED, tier="established"))
+        assert stands(story).public["tier"] == "established"
+
+
+class TestHeadroom:
+    def test_a_newcomer_has_three_bounces(self, story: "Story") -> None:
+        assert left(story, "invalid-recipients") == 3
+
+    def test_it_is_exact(self, story: "Story") -> None:
+        """As many more as it says, and no fewer, cross the rule."""
+        story.mail(good=60, bad=1)
+        spare = left(story, "invalid-recipients")
+        assert story.mail(bad=spare - 1) == []
+        assert left(story, "invalid-recipients") == 1
+        assert story.mail(bad=1) == ["+mail-throttled"]
+        assert left(story, "invalid-recipients") == 0
+
+    def test_volume_is_counted_in_messages(self, story: "Story") -> None:
+        story.mail(good=40)
+        assert (left(story, "hourly-volume"), left(story, "daily-volume")) == (261, 1461)
+        text = next(item["text"] for item in stands(story).full()["headroom"] if item["rule"] == "hourly-volume")
+        assert text == "261 more messages this hour until hourly-volume throttles"
+
+    def test_spray_is_counted_in_strangers(self, story: "Story") -> None:
+        story.batch(*(e for n in range(40) for e in story.message(at_domain=f"d{n}.example")))
+        assert left(story, "domain-spray") == 10
+
+    def test_a_rule_that_was_crossed_says_so(self, story: "Story") -> None:
+        story.mail(good=5, bad=3)
+        (text,) = {item["text"] for item in stands(story).full()["headroom"] if item["remaining"] == 0}
+        assert text == "invalid-recipients has been crossed"
+
+    def test_plenty_is_a_number_too(self, policy: Policy) -> None:
+        rule = next(item for item in policy.rules if item.id == "invalid-recipients")
+        huge = Finding(rule, Measurement(0, 10**9, 0.0, 0), Severity.NONE, rule.throttle, False)
+        assert headroom(huge)["remaining"] == 10_000
+
+
+class TestClearance:
+    def test_a_rate_says_how_many_clean_deliveries_bring_it_under(self, story: "Story") -> None:
+        story.mail(good=5, bad=3)
+        assert clears(story) == {
+            "val": "mail-throttled",
+            "at": "2026-03-07T12:00:00.000Z",
+            "text": "93 clean deliveries bring invalid-recipients under 3.00%",
+        }
+
+    @pytest.mark.parametrize("bad", [3, 4])
+    def test_and_so_many_do_and_no_fewer(self, story: "Story", bad: int) -> None:
+        story.mail(good=5, bad=bad)
+        needed = int(clears(story)["text"].split()[0])
+        story.mail(good=needed - 1)
+        assert clears(story)["text"].startswith("1 clean deliveries")
+        story.mail(good=1)
+        assert clears(story)["text"].startswith("The cause is gone")
+
+    def test_though_the_quotient_may_be_rounded(self, story: "Story", shipped: str) -> None:
+        """7 / 0.035 is a little less than 200 in floating point, and 7 / 200 does not lie under 0.035."""
+        assert 7 / 0.035 < 200
+        story.activate(shipped.replace("exit_below = 0.03", "exit_below = 0.035"))
+        assert story.mail(good=53, bad=7) == ["+mail-throttled"]
+        assert clears(story)["text"].startswith("141 clean deliveries")
+        story.mail(good=140)
+        assert clears(story)["text"].startswith("1 clean deliveries")
+        story.mail(good=1)
+        assert clears(story)["text"].startswith("The cause is gone")
+
+    def test_volume_clears_when_less_is_sent(self, story: "Story") -> None:
+        story.mail(good=301)
+        assert clears(story)["text"] == "sending less than 1 times the agreed 100 messages (1h)"
+
+    def test_spray_clears_when_mail_looks_ordinary(self, story: "Story") -> None:
+        story.batch(*(e for n in range(50) for e in story.message(at_domain=f"d{n}.example")))
+        assert clears(story)["text"] == "domain-spray ends when the last 24h look ordinary again"
+
+    def test_once_the_cause_is_gone_it_says_when_it_ends(self, story: "Story") -> None:
+        story.mail(good=5, bad=3)
+        story.mail(good=93)
+        text = clears(story)["text"]
+        assert "ends by itself as dated, or after 2026-03-07T12:00:00.000Z once 20 further recipients" in text
+
+    @pytest.mark.parametrize(
+        ("val", "words"),
+        [
+            ("mail-removed", "Only an operator"),
+            ("mail-suspended", "An operator reviews it"),
+            ("mail-throttled", "An operator set it"),
+        ],
+    )
+    def test_what_people_decided_people_take_back(self, story: "Story", val: str, words: str) -> None:
+        story.decide(apply=[val])
+        assert clears(story)["text"].startswith(words)
+        assert "at" not in clears(story)
+
+
+def test_the_counts_show_what_was_taken_in_and_what_bound(story: "Story") -> None:
+    story.mail(good=3, bad=1)
+    story.batch(story.event(Kind.BOUNCED, message_id="guess", recipient="f" * 32, status="5.1.1"))
+    assert stands(story).full()["counts"] == {
+        "accepted": 4,
+        "delivered": 3,
+        "bounced": 2,
+        "deferred": 0,
+        "complained": 0,
+        "recipients": 4,
+        "recipientDomains": 4,
+        "invalidRecipients": 1,
+        "unbound": 1,
+    }
+
+
+def test_numbers_are_for_the_member_and_operators_only(story: "Story") -> None:
+    story.mail(good=5, bad=3)
+    assert set(stands(story).public) == {"did", "standing", "labels", "tier", "hourlyCap", "dailyCap"}
+    assert [item["rule"] for item in stands(story).full()["findings"]] == [
+        "invalid-recipients",
+        "complaints",
+        "hourly-volume",
+        "daily-volume",
+        "domain-spray",
+    ]
+
+
+def test_asking_never_makes_a_subject(story: "Story") -> None:
+    stands(story)
+    assert story.judge.subjects == {}

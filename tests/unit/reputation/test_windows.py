@@ -1,0 +1,339 @@
+"""Counts of one subject: exact, in event time, whatever order the events come in."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from labeler.reputation import windows as module
+from labeler.reputation.events import Kind, SendEvent
+from labeler.reputation.windows import (
+    BINDING_HOURS,
+    CONTACT_HOURS,
+    CountWindow,
+    DistinctWindow,
+    SubjectWindows,
+    binding_floor,
+)
+
+RELAY, OTHER = "did:web:relay.example", "did:web:other.example"
+NOON = datetime(2026, 3, 6, 12, tzinfo=UTC)
+HOUR = int(NOON.timestamp()) // 3600
+CODES = frozenset({"5.1.1"})
+
+
+def event(kind: Kind, number: int = 1, hours: float = 0, **fields: Any) -> SendEvent:
+    """Something that happened `hours` after noon to message `number`, sent to recipient `number`."""
+    known = {"message_id": f"m{number}", "recipient": f"{number:032x}", "domain": "shop.example"}
+    at = NOON + timedelta(hours=hours)
+    return SendEvent(id=f"{kind}{number}{hours}", kind=kind, did="did:plc:m", at=at, **(known | fields))
+
+
+def record(windows: SubjectWindows, item: SendEvent, *, relay: str = RELAY, oldest: int = 0) -> None:
+    windows.record(relay, item, int(item.at.timestamp()), oldest, CODES)
+
+
+def counts(windows: SubjectWindows, since: int = 0) -> dict[str, int]:
+    """What the windows say, in words."""
+    names = ("accepted", "addressed", "recipient_domains", "delivered", "reached", "invalid", "complained")
+    return {name: getattr(windows, name).count(since) for name in names} | {"unbound": windows.unbound}
+
+
+class TestDistinctWindow:
+    def test_an_item_is_counted_once_however_often_it_is_seen(self) -> None:
+        window = DistinctWindow()
+        for item, bucket in [("a", 3), ("a", 3), ("a", 1), ("b", 2)]:
+            window.record(item, bucket)
+        assert [window.count(since) for since in range(5)] == [2, 2, 2, 1, 0]
+        assert list(window.items(3)) == ["a"]
+
+    def test_a_later_sight_moves_an_item_into_narrower_windows(self) -> None:
+        window = DistinctWindow()
+        window.record("a", 1)
+        assert window.count(5) == 0
+        window.record("a", 4)
+        assert window.count(5) == 0
+        window.record("a", 5)
+        assert window.count(5) == 1
+        window.record("a", 9)
+        assert window.count(5) == 1
+
+    def test_expiry_forgets_only_what_was_last_seen_before(self) -> None:
+        window = DistinctWindow()
+        for item, bucket in [("a", 1), ("b", 2), ("a", 3)]:
+            window.record(item, bucket)
+        window.count(3)
+        window.expire(1)
+        assert (window.last, window.count(3)) == ({"a": 3, "b": 2}, 1)
+        window.expire(3)
+        assert (window.last, window.alive, window.count(0)) == ({"a": 3}, {3: 1}, 1)
+
+
+class TestCountWindow:
+    def test_everything_is_counted_in_its_bucket(self) -> None:
+        window = CountWindow()
+        for bucket in (3, 3, 1):
+            window.add(bucket)
+        assert [window.count(since) for since in range(5)] == [3, 3, 2, 2, 0]
+        window.add(2)
+        assert (window.count(4), window.total) == (0, 4)
+
+    def test_expiry_forgets_old_buckets_and_says_so_in_the_total(self) -> None:
+        window = CountWindow()
+        for bucket in (3, 3, 1):
+            window.add(bucket)
+        window.expire(1)
+        assert window.total == 3
+        window.expire(2)
+        assert (window.buckets, window.total, window.count(0)) == ({3: 2}, 2, 2)
+
+
+def test_an_outcome_counts_in_the_hour_its_message_was_accepted() -> None:
+    windows = SubjectWindows()
+    record(windows, event(Kind.ACCEPTED, hours=0))
+    record(windows, event(Kind.BOUNCED, hours=30, status="5.1.1"))
+    assert windows.invalid.last == {f"{1:032x}": HOUR}
+    assert counts(windows, HOUR + 1)["invalid"] == 0
+
+
+STORY = [
+    event(Kind.ACCEPTED, 1, 0, recipient_domain="A.example"),
+    event(Kind.DELIVERED, 1, 1),
+    event(Kind.ACCEPTED, 2, 2, recipient_domain="a.example"),
+    event(Kind.BOUNCED, 2, 5, status="5.1.1"),
+    event(Kind.COMPLAINED, 1, 20),
+]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(len(STORY)), len(STORY)))[::7])
+def test_any_order_leaves_the_same_windows(order: tuple[int, ...]) -> None:
+    windows = SubjectWindows()
+    for index in order:
+        record(windows, STORY[index])
+    assert counts(windows) == {
+        "accepted": 2,
+        "addressed": 2,
+        "recipient_domains": 1,
+        "delivered": 1,
+        "reached": 2,
+        "invalid": 1,
+        "complained": 1,
+        "unbound": 0,
+    }
+    assert windows.invalid.count(HOUR + 2) == windows.reached.count(HOUR + 2) == 1
+    assert windows.complained.count(HOUR + 1) == 0
+    assert (windows.by_domain["shop.example"].accepted.total, windows.by_domain["shop.example"].invalid.total) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (Kind.BOUNCED, "5.7.1"),
+        (Kind.BOUNCED, "5.2.2"),
+        (Kind.BOUNCED, "4.1.1"),
+        (Kind.BOUNCED, None),
+        (Kind.DEFERRED, "4.4.1"),
+        (Kind.DEFERRED, "5.1.1"),
+        (Kind.UNSUBSCRIBED, None),
+    ],
+)
+def test_what_is_not_the_sender_s_fault_judges_nobody(kind: Kind, status: str | None) -> None:
+    windows = SubjectWindows()
+    record(windows, event(Kind.ACCEPTED))
+    record(windows, event(kind, status=status))
+    assert counts(windows) | {"accepted": 0, "addressed": 0} == dict.fromkeys(counts(windows), 0)
+    assert windows.kinds == {Kind.ACCEPTED: 1, kind: 1}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "relay"),
+    [
+        (event(Kind.BOUNCED, status="5.1.1", message_id="guessed"), RELAY),
+        (event(Kind.BOUNCED, status="5.1.1", recipient="f" * 32), RELAY),
+        (event(Kind.BOUNCED, status="5.1.1"), OTHER),
+        (event(Kind.COMPLAINED, message_id=None), RELAY),
+        (event(Kind.BOUNCED, status="5.1.1", recipient=None), RELAY),
+    ],
+    ids=["another message", "another recipient", "another relay", "no message", "no recipient"],
+)
+@pytest.mark.parametrize("first", ["acceptance", "outcome"])
+def test_an_outcome_no_acceptance_explains_is_unbound(outcome: SendEvent, relay: str, first: str) -> None:
+    windows = SubjectWindows()
+    acceptance = (event(Kind.ACCEPTED), RELAY)
+    for item, reporter in [acceptance, (outcome, relay)][:: 1 if first == "acceptance" else -1]:
+        record(windows, item, relay=reporter)
+    assert counts(windows) | {"accepted": 0, "addressed": 0, "unbound": 0} == dict.fromkeys(counts(windows), 0)
+    assert windows.unbound == 1
+
+
+def test_a_nameless_outcome_never_binds_to_a_message_called_none() -> None:
+    windows = SubjectWindows()
+    record(windows, event(Kind.ACCEPTED, message_id="None"))
+    record(windows, event(Kind.BOUNCED, status="5.1.1", message_id=None))
+    assert (windows.invalid.last, windows.unbound) == ({}, 1)
+
+
+def test_mail_without_message_id_or_recipient_is_volume_and_nothing_else() -> None:
+    windows = SubjectWindows()
+    record(windows, event(Kind.ACCEPTED, 1, message_id=None, domain=None))
+    record(windows, event(Kind.ACCEPTED, 2, recipient=None))
+    assert counts(windows) == dict.fromkeys(counts(windows), 0) | {"accepted": 2, "addressed": 1}
+    assert windows.acceptances.last == {}
+    assert list(windows.by_domain) == ["shop.example"]
+
+
+def test_a_bounce_without_a_domain_blames_no_domain() -> None:
+    windows = SubjectWindows()
+    record(windows, event(Kind.ACCEPTED, domain=None))
+    record(windows, event(Kind.BOUNCED, status="5.1.1", domain=None))
+    assert (windows.invalid.count(0), windows.by_domain) == (1, {})
+
+
+def test_an_unknown_kind_is_counted_and_judges_nobody() -> None:
+    windows = SubjectWindows()
+    windows.record(RELAY, SendEvent(id="x", kind="of the future", did="did:plc:m", at=NOON), HOUR * 3600, 0, CODES)
+    assert windows.kinds == {"of the future": 1}
+    assert set(counts(windows).values()) == {0}
+
+
+class TestBinding:
+    def test_outcomes_wait_for_their_acceptance(self) -> None:
+        windows = SubjectWindows()
+        record(windows, event(Kind.DELIVERED, hours=1))
+        record(windows, event(Kind.COMPLAINED, hours=2))
+        assert windows.unbound == 2
+        record(windows, event(Kind.ACCEPTED))
+        assert (windows.unbound, windows.delivered.count(0), windows.complained.count(0)) == (0, 1, 1)
+
+    def test_an_acceptance_too_old_binds_no_more_whether_swept_or_not(self) -> None:
+        for sweep in (False, True):
+            windows = SubjectWindows()
+            record(windows, event(Kind.ACCEPTED))
+            oldest = binding_floor(HOUR + BINDING_HOURS + 1, 168)
+            if sweep:
+                windows.sweep(HOUR + BINDING_HOURS + 1, 168)
+            record(windows, event(Kind.DELIVERED, hours=BINDING_HOURS), oldest=oldest)
+            assert (windows.delivered.last, windows.unbound) == ({}, 1)
+
+    def test_an_acceptance_binds_for_nine_days(self) -> None:
+        windows = SubjectWindows()
+        record(windows, event(Kind.ACCEPTED))
+        windows.sweep(HOUR + BINDING_HOURS, 168)
+        record(windows, event(Kind.DELIVERED, hours=200), oldest=binding_floor(HOUR + BINDING_HOURS, 168))
+        assert windows.delivered.last == {f"{1:032x}": HOUR}
+
+    def test_a_longer_window_makes_acceptances_bind_longer(self) -> None:
+        assert binding_floor(1_000, 168) == 1_000 - BINDING_HOURS
+        assert binding_floor(1_000, 721) == 1_000 - 721
+
+    def test_an_outcome_too_old_is_not_bound_by_a_late_acceptance(self) -> None:
+        windows = SubjectWindows()
+        record(windows, event(Kind.DELIVERED, hours=0))
+        record(windows, event(Kind.ACCEPTED, hours=60), oldest=HOUR + 1)
+        assert (windows.delivered.last, windows.unbound) == ({}, 0)
+
+    def test_the_stash_is_bounded_in_messages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "STASH_MAX", 2)
+        windows = SubjectWindows()
+        for number in range(5):
+            record(windows, event(Kind.BOUNCED, number, status="5.1.1"))
+        assert (len(windows.stash), windows.unbound) == (2, 5)
+        record(windows, event(Kind.DELIVERED, 1))
+        assert (len(windows.stash), windows.unbound) == (2, 6)
+
+    def test_the_stash_is_bounded_in_outcomes_of_one_message(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "STASH_DEPTH", 3)
+        windows = SubjectWindows()
+        for hours in range(10):
+            record(windows, event(Kind.DEFERRED, hours=hours))
+        assert ([len(waiting) for waiting in windows.stash.values()], windows.unbound) == ([3], 10)
+
+
+class TestFirstContact:
+    """A recipient is a first contact unless reached in the month before the window."""
+
+    @staticmethod
+    def first(deliveries: list[int], now: int, *, sweep: bool) -> bool:
+        """Whether a recipient reached at those hours counts as a first contact in the 24 hours up to `now`."""
+        windows, swept = SubjectWindows(), 0
+        for hours in deliveries:
+            if sweep and hours >= swept + 24:
+                windows.sweep(HOUR + hours, 169)
+                swept = hours
+            for kind in (Kind.ACCEPTED, Kind.DELIVERED):
+                record(windows, event(kind, 1, hours, message_id=f"m{hours}"))
+        if sweep:
+            windows.sweep(HOUR + now, 169)
+        record(windows, event(Kind.ACCEPTED, 1, now, message_id="now"))
+        return windows.first_contacts(HOUR + now - 24) == 1
+
+    @pytest.mark.parametrize("sweep", [False, True], ids=["never swept", "swept every day"])
+    @pytest.mark.parametrize(
+        ("deliveries", "now", "first"),
+        [
+            ([], 0, True),
+            ([0], 10, True),
+            ([0], 24, True),
+            ([0], 25, False),
+            ([5, 0], 25, False),
+            ([0], CONTACT_HOURS + 24, False),
+            ([0], CONTACT_HOURS + 25, True),
+            ([0], 10_000, True),
+            ([0, 600], 1_000, False),
+            ([0, 600, 1_200], 1_210, False),
+            ([0, CONTACT_HOURS], CONTACT_HOURS + 1, False),
+            ([0, CONTACT_HOURS + 1], CONTACT_HOURS + 2, True),
+            ([0, 2_000], 2_001, True),
+            ([0, 2_000], 2_100, False),
+        ],
+    )
+    def test_who_is_one(self, deliveries: list[int], now: int, first: bool, sweep: bool) -> None:
+        assert self.first(deliveries, now, sweep=sweep) is first
+
+
+class TestSweep:
+    def test_what_no_window_sees_is_forgotten_and_the_rest_is_not(self) -> None:
+        windows = SubjectWindows()
+        for number, hours in [(1, 0), (2, 400)]:
+            record(windows, event(Kind.ACCEPTED, number, hours, recipient_domain=f"d{number}.example"))
+            record(windows, event(Kind.BOUNCED, number, hours, status="5.1.1"))
+            record(windows, event(Kind.COMPLAINED, number, hours))
+            record(windows, event(Kind.DEFERRED, number + 10, hours))
+        before = counts(windows, HOUR + 400 - 169)
+        windows.sweep(HOUR + 400, 169)
+        assert counts(windows, HOUR + 400 - 169) | {"unbound": 2} == before
+        assert counts(windows) == dict.fromkeys(counts(windows), 1) | {"delivered": 0}
+        assert windows.swept_hour == HOUR + 400
+        assert (windows.minutes.total, len(windows.acceptances.last), len(windows.stash)) == (1, 1, 1)
+        assert windows.by_domain["shop.example"].accepted.total == windows.by_domain["shop.example"].invalid.total == 1
+
+    def test_a_year_later_nothing_is_left(self) -> None:
+        windows = SubjectWindows()
+        for number in range(100):
+            record(windows, event(Kind.ACCEPTED, number, number))
+            record(windows, event(Kind.DELIVERED, number, number))
+        windows.sweep(HOUR + 8_760, 169)
+        assert set(counts(windows).values()) == {0}
+        assert not windows.first_delivered
+        assert not windows.acceptances.last
+        assert not windows.minutes.buckets
+
+    def test_one_late_report_keeps_no_old_ones_waiting(self) -> None:
+        """A message is forgotten when all that waits for it is old, not when the last report of it was."""
+        windows = SubjectWindows()
+        record(windows, event(Kind.DEFERRED, hours=100))
+        record(windows, event(Kind.DEFERRED, hours=0))
+        windows.sweep(HOUR + BINDING_HOURS + 50, 169)
+        assert windows.unbound == 2
+        windows.sweep(HOUR + BINDING_HOURS + 101, 169)
+        assert windows.unbound == 0
+
+
+def test_minutes_are_kept_for_an_hour_and_not_much_longer() -> None:
+    windows = SubjectWindows()
+    for minute in range(300):
+        record(windows, event(Kind.ACCEPTED, minute, minute / 60))
+        assert windows.minutes.count(HOUR * 60 + minute - 65) == min(minute + 1, 66)
+    assert len(windows.minutes.buckets) <= module._MINUTES_KEPT
+    assert windows.accepted.count(0) == 300
