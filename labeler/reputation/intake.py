@@ -55,6 +55,7 @@ class Intake:
         today, earlier = self._roll(received)
         admitted: list[SendEvent] = []
         rejected: list[Rejection] = []
+        fresh: set[str] = set()
         duplicates = 0
         for index, event in enumerate(events):
             at = event.at
@@ -70,11 +71,12 @@ class Intake:
                 rejected.append(Rejection(index, "InvalidEvent", fault, event.id))
                 continue
             key = f"{relay} {event.id}"
-            if key in today or any(key in day for day in earlier):
+            if key in fresh or key in today or any(key in day for day in earlier):
                 duplicates += 1
                 continue
-            today.add(key)
+            fresh.add(key)
             admitted.append(event)
+        today |= fresh  # only now: whatever goes wrong above leaves nothing marked
         batch = Batch(received, relay, tuple(admitted)) if admitted else None
         return Admission(batch, duplicates, rejected)
 
@@ -138,7 +140,7 @@ class Intake:
                 return "a domain must not be an address: recipients never leave the relay in clear"
         for word in (event.kind, event.category, event.tier, event.hash_key):
             if word is not None and "@" in word:
-                return "only messageId may contain an @: recipients never leave the relay in clear"
+                return "only id and messageId may contain an @: recipients never leave the relay in clear"
         return None
 
 
