@@ -83,7 +83,7 @@ async def test_the_story_happens_and_is_read_back(tmp_path: Path) -> None:
         r"< 550 5\.7\.1 Mail from this account is suspended, see .*did=did:web:lead-rocket\.example",
         r"−clean-sender  choir ",
         r"\+mail-suspended  choir .*\n +because .*\d+ recipients at \d+ domains \(24h\)",
-        r"to \S+, at RCPT\n +< 550 5\.7\.1 .*did=did:web:harbour-choir\.example",
+        r"to \S+, at (RCPT|DATA)\n +< 550 5\.7\.1 .*did=did:web:harbour-choir\.example",
         r"✓ replay: the telemetry log gives the \d+ published labels back",
     ):
         assert re.search(turn, shown), f"{turn} is not in\n{shown}"
