@@ -24,6 +24,7 @@ from labeler.reputation.metrics import Measurement, epoch_seconds
 from labeler.reputation.policy import Caps, Policy, Rule
 from labeler.reputation.windows import HOUR_S
 
+_DOMAINS_SHOWN: Final = 20
 _HEADROOM_MAX: Final = 10_000  # further off than this is "plenty"
 _ENFORCEMENT: Final = (MAIL_REMOVED, MAIL_SUSPENDED, MAIL_THROTTLED)
 _STATES: Final = {
@@ -95,7 +96,7 @@ def _private(judge: Judge, subject: Subject, caps: Caps, now: datetime, active: 
     reasons = [{"rule": "operator" if member.active[val].by_operator else member.active[val].actor} for val in active]
     policy = judge.policy
     if policy is None:
-        return {"labels": reasons, "findings": [], "headroom": [], "clears": [], "counts": {}}
+        return {"labels": reasons, "findings": [], "headroom": [], "clears": [], "counts": {}, "domains": []}
     findings = find_all(policy, subject.windows, caps, epoch_seconds(now), slate_floor(member))
     clears = [clearance(member, val, findings, policy) for val in _ENFORCEMENT if val in active]
     return {
@@ -104,6 +105,7 @@ def _private(judge: Judge, subject: Subject, caps: Caps, now: datetime, active: 
         "headroom": [headroom(finding) for finding in findings],
         "clears": clears,
         "counts": _counts(subject, epoch_seconds(now) - policy.horizon_s),
+        "domains": _domains(subject, epoch_seconds(now) - policy.horizon_s),
     }
 
 
@@ -116,6 +118,16 @@ def _counts(subject: Subject, since_s: int) -> dict[str, int]:
         "invalidRecipients": windows.invalid.count(since),
         "unbound": windows.unbound,
     }
+
+
+def _domains(subject: Subject, since_s: int) -> list[dict[str, Any]]:
+    """The busiest sending domains: which of them to look at."""
+    since = since_s // HOUR_S
+    counted = [
+        {"domain": domain, "accepted": windows.accepted.count(since), "invalidRecipients": windows.invalid.count(since)}
+        for domain, windows in subject.windows.by_domain.items()
+    ]
+    return sorted(counted, key=lambda one: (-int(one["accepted"]), str(one["domain"])))[:_DOMAINS_SHOWN]
 
 
 def headroom(finding: Finding) -> dict[str, Any]:

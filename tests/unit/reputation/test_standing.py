@@ -46,7 +46,14 @@ class TestTheState:
     def test_unknown_too_before_there_is_a_policy(self, begin: Callable[..., "Story"]) -> None:
         answer = stands(begin(policy=None))
         assert answer.state == "unknown"
-        assert answer.private == {"labels": [], "findings": [], "headroom": [], "clears": [], "counts": {}}
+        assert answer.private == {
+            "labels": [],
+            "findings": [],
+            "headroom": [],
+            "clears": [],
+            "counts": {},
+            "domains": [],
+        }
 
     @pytest.mark.parametrize(
         ("happens", "state"),
@@ -235,3 +242,14 @@ def test_numbers_are_for_the_member_and_operators_only(story: "Story") -> None:
 def test_asking_never_makes_a_subject(story: "Story") -> None:
     stands(story)
     assert story.judge.subjects == {}
+
+
+def test_the_domains_say_which_one_to_look_at(story: "Story") -> None:
+    for number, (domain, status) in enumerate([("a.example", "2.0.0"), ("b.example", "5.1.1"), ("b.example", "2.0.0")]):
+        bound: dict[str, Any] = {"domain": domain, "message_id": f"m{number}", "recipient": f"{number:032x}"}
+        kind = Kind.BOUNCED if status.startswith("5") else Kind.DELIVERED
+        story.batch(story.event(Kind.ACCEPTED, **bound), story.event(kind, status=status, **bound))
+    assert stands(story).full()["domains"] == [
+        {"domain": "b.example", "accepted": 2, "invalidRecipients": 1},
+        {"domain": "a.example", "accepted": 1, "invalidRecipients": 0},
+    ]
