@@ -123,11 +123,14 @@ def _counts(subject: Subject, since_s: int) -> dict[str, int]:
 def _domains(subject: Subject, since_s: int) -> list[dict[str, Any]]:
     """The busiest sending domains: which of them to look at."""
     since = since_s // HOUR_S
-    counted = [
-        {"domain": domain, "accepted": windows.accepted.count(since), "invalidRecipients": windows.invalid.count(since)}
+    busiest = sorted(
+        (-windows.accepted.count(since), domain, windows.invalid.count(since))
         for domain, windows in subject.windows.by_domain.items()
+    )
+    return [
+        {"domain": domain, "accepted": -accepted, "invalidRecipients": invalid}
+        for accepted, domain, invalid in busiest[:_DOMAINS_SHOWN]
     ]
-    return sorted(counted, key=lambda one: (-int(one["accepted"]), str(one["domain"])))[:_DOMAINS_SHOWN]
 
 
 def headroom(finding: Finding) -> dict[str, Any]:
