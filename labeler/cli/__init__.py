@@ -4,9 +4,13 @@ Exit codes: 0 done · 1 the check failed · 2 usage or configuration · 3 could 
 mistakes are not caught: they deserve their traceback.
 """
 
+import sys
 from collections.abc import Sequence
 
-import typer
+try:
+    import typer
+except ModuleNotFoundError:  # installed for a mail server, which needs the hooks only
+    sys.exit("labeler: the service is not installed; do: pip install 'mail-reputation-labeler[server]'")
 from typer.main import get_command
 
 from labeler.cli.verbs import app
