@@ -276,6 +276,7 @@ async def test_too_many_subscriptions_are_429_before_the_upgrade(service: "Servi
     assert refused.value.headers is not None
     assert int(refused.value.headers["Retry-After"]) > 0
     await first.close()
+    await ended(running, "left")
     async with running.subscribe() as third:
         await running.publish(1)
         assert await seqs(third, 1) == [1], "a place that became free is given again"
