@@ -255,7 +255,7 @@ def _label_log(settings: Settings) -> AbstractAsyncContextManager[LabelLog]:
             raise Misconfigured(f'storage.labels: {other!r} is not a storage of this version; write "sqlite"')
 
 
-async def _listen(runner: web.AppRunner, settings: Settings) -> str:
+async def _listen(runner: web.BaseRunner, settings: Settings) -> str:
     """Open the port; return the address with the port the system gave where 0 was asked for."""
     host, port = settings.service.address
     try:

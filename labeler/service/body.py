@@ -5,9 +5,12 @@ The XRPC error names follow the reference (`PayloadTooLarge`, `UnsupportedMediaT
 
 import asyncio
 import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import zstandard
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from labeler.errors import BadInput
 
@@ -17,7 +20,11 @@ ZSTD_WINDOW_BYTES = 8 * 1024 * 1024  # RFC 8878 §3.1.1.1.2: decoders should sup
 
 async def refuse_body(request: web.Request) -> None:
     """Check that a request which takes no input brought none; an empty body is none."""
-    if request.body_exists and await request.content.read(1):
+    if not request.body_exists:
+        return
+    async with _arriving():
+        given = await request.content.read(1)
+    if given:
         raise BadInput("A request body was provided when none was expected.")
 
 
@@ -49,16 +56,25 @@ def _check_content_type(content_type: str | None) -> None:
 
 async def _read(request: web.Request, limit: int) -> bytes:
     raw = bytearray()
+    async with _arriving():
+        async for chunk in request.content.iter_any():
+            raw += chunk
+            if len(raw) > limit:
+                raise _too_large(limit)
+    return bytes(raw)
+
+
+@asynccontextmanager
+async def _arriving() -> AsyncIterator[None]:
+    """Bound how long a body may take to arrive, and name what is wrong with how it came."""
     try:
         async with asyncio.timeout(READ_SECONDS):
-            async for chunk in request.content.iter_any():
-                raw += chunk
-                if len(raw) > limit:
-                    raise _too_large(limit)
+            yield
     except TimeoutError:
         message = f"The body did not arrive within {READ_SECONDS:.0f} s."
         raise BadInput(message, name="RequestTimeout", status=408) from None
-    return bytes(raw)
+    except (web.RequestPayloadError, BadHttpMessage):
+        raise BadInput("The body is not encoded as its Transfer-Encoding says.") from None
 
 
 def _gunzip(raw: bytes, limit: int) -> bytes:

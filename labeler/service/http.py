@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -18,19 +18,18 @@ from labeler.atproto.json_text import parse_json
 from labeler.atproto.lexicon import Lexicons
 from labeler.atproto.syntax import is_nsid
 from labeler.errors import BadInput, Corrupt, Misconfigured, Unavailable
+from labeler.service import door
 from labeler.service.access import Access, Caller
 from labeler.service.body import read_body, refuse_body
 from labeler.service.observe import OTHER, Metrics
 
 JSON_BYTES: Final = 100 * 1024  # the reference's limit for JSON bodies
-MAX_LINE_BYTES: Final = 64 * 1024  # of a request: a query may carry a hundred uris
-MAX_FIELD_BYTES: Final = 16 * 1024  # of one header: tokens of 8 KiB are answered by access.py
-CLOSE_SECONDS: Final = 10.0  # at the end, for requests and subscribers
-LINGER_SECONDS: Final = 1.0  # what a refused body still sends is read so long, that the refusal is not lost
 RETRY_AFTER_SECONDS: Final = 5
 EXPOSED: Final = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Retry-After"
 
 log = logging.getLogger(__name__)
+
+_Response = TypeVar("_Response", bound=web.StreamResponse)
 
 
 class Call(NamedTuple):
@@ -101,24 +100,20 @@ class Http:
         if missing:
             raise Misconfigured(f"no lexicon for {', '.join(missing)}: the installation is incomplete")
 
-    def runner(self) -> web.AppRunner:
-        """Build the server around the one route there is: every path leads to `handle`."""
-        application = web.Application()
-        application.router.add_route("*", "/{path:.*}", self.handle)
-        return web.AppRunner(
-            application,
-            access_log=None,  # no addresses in our logs
-            auto_decompress=False,  # body.py bounds what comes out
-            max_line_size=MAX_LINE_BYTES,
-            max_field_size=MAX_FIELD_BYTES,
-            shutdown_timeout=CLOSE_SECONDS,
-            lingering_time=LINGER_SECONDS,
-        )
+    def runner(self) -> web.ServerRunner:
+        """Build the server: every path leads to `handle`, and what is no request to `refuse`."""
+        return door.runner(self.handle, self.refuse)
+
+    def refuse(self, status: int, message: str) -> web.Response:
+        """Answer what could not be read as a request."""
+        self._metrics.requests.labels(OTHER, str(status)).inc()
+        return _dressed(envelope(status, _name_of(status), message))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request, whatever it is and whatever becomes of it."""
         nsid = OTHER
         try:
+            await door.expect(request)
             if request.method == "OPTIONS":
                 response: web.StreamResponse = _preflight(request)
             elif request.path in self._pages:
@@ -142,13 +137,7 @@ class Http:
             log.exception("a request failed", extra={"fields": {"nsid": nsid}})
             response = envelope(500, "InternalServerError", "Internal Server Error")
         self._metrics.requests.labels(nsid if nsid in self._methods else OTHER, str(response.status)).inc()
-        if not response.prepared:
-            response.headers["Access-Control-Allow-Origin"] = "*"
-            response.headers["Access-Control-Expose-Headers"] = EXPOSED
-            response.headers["X-Content-Type-Options"] = "nosniff"
-            response.headers["Cache-Control"] = "no-store"  # a negation must not wait for somebody's cache
-            response.headers["Server"] = "labeler"
-        return response
+        return response if response.prepared else _dressed(response)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         if request.method not in ("GET", "HEAD"):
@@ -237,6 +226,15 @@ def envelope(status: int, name: str, message: str) -> web.Response:
     return response
 
 
+def _dressed(response: _Response) -> _Response:
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Access-Control-Expose-Headers"] = EXPOSED
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cache-Control"] = "no-store"  # a negation must not wait for somebody's cache
+    response.headers["Server"] = "labeler"
+    return response
+
+
 def _wrong_verb(given: str, expected: str, allowed: str) -> web.StreamResponse:
     # The reference answers 400 to GET and POST swapped, and interop tests look for it.
     if given in ("GET", "HEAD", "POST"):
@@ -263,4 +261,5 @@ def _preflight(request: web.Request) -> web.Response:
 
 
 def _name_of(status: int) -> str:
-    return {404: "NotFound", 405: "MethodNotAllowed", 413: "PayloadTooLarge"}.get(status, "InvalidRequest")
+    names = {404: "NotFound", 405: "MethodNotAllowed", 413: "PayloadTooLarge", 500: "InternalServerError"}
+    return names.get(status, "InvalidRequest")

@@ -49,7 +49,12 @@ class Peer:
         async for message in self._ws:
             self._heard, self._asked = asyncio.get_running_loop().time(), None
             if message.type is WSMsgType.PING:
-                await self._ws.pong(message.data)
+                try:
+                    async with asyncio.timeout(self._patience.stuck):
+                        await self._ws.pong(message.data)
+                except TimeoutError:  # it asked for pongs and never read them
+                    self.abort()
+                    return
 
     async def write(self, data: bytes) -> bool:
         """Write whole WebSocket messages and wait for room for more; False when the socket is stuck.
@@ -83,7 +88,11 @@ class Peer:
         busy = self._wrote > self._heard
         if now - self._asked > (self._patience.silent if busy else MISSED_PINGS * self._patience.ping):
             return False
-        await self._ws.ping()
+        try:
+            async with asyncio.timeout(self._patience.stuck):
+                await self._ws.ping()
+        except TimeoutError:
+            return False
         return True
 
     async def close(self, code: int, reason: str, last: bytes | None = None) -> None:
