@@ -7,10 +7,10 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed
 NODE := tests/node/node_modules/.installed
 
-.PHONY: help setup demo test conformance check lint types imports format bench lock clean
+.PHONY: help setup demo test conformance conformance-table cover mutants check lint types imports format bench lock clean
 
 help:            ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
 
 setup: $(STAMP)  ## make .venv with everything the program and its tests need
 
@@ -36,6 +36,15 @@ $(NODE): tests/node/package.json tests/node/package-lock.json tests/node/.npmrc 
 conformance: setup  ## hold any labeler against the protocol: make conformance TARGET=http://host:port [DID=...] [ARGS=...]
 	@test -n "$(TARGET)" || { echo "Which labeler? make conformance TARGET=http://host:port"; exit 2; }
 	@$(BIN)/python -m conformance "$(TARGET)" $(if $(DID),--did "$(DID)",) $(ARGS)
+
+conformance-table: setup  ## write the tests of docs/CONFORMANCE.md anew from their markers
+	@$(BIN)/python -m tests.conformance_table
+
+cover: setup     ## labeler/atproto and labeler/reputation: every branch, by their own unit tests alone
+	@$(BIN)/python -m tests.cover
+
+mutants: setup   ## break 40 conformance rows on purpose; the named test of each must notice
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 check: lint types imports  ## formatting, lint, types, import contracts
 
