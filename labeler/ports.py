@@ -8,7 +8,7 @@ written), `Corrupt` when what is stored contradicts itself.
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from labeler.atproto import cbor
 from labeler.atproto.label import Label
@@ -89,6 +89,27 @@ class Bounds(NamedTuple):
     checkpoint: int
 
 
+class Resigned(NamedTuple):
+    """How many labels were signed anew, and up to which seq none of another key is left; `done`: nowhere is one."""
+
+    labels: int
+    last: int
+    done: bool
+
+
+class Signer(Protocol):
+    """Holds the label key. `key_id` is its did:key; `sign` returns r‖s, 64 bytes, low-S, over SHA-256 of `data`."""
+
+    @property
+    def key_id(self) -> str:
+        """The did:key of the public half."""
+        ...
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign `data` (unhashed)."""
+        ...
+
+
 class LabelLog(Protocol):
     """The label log: the only place that assigns seq."""
 
@@ -122,17 +143,37 @@ class LabelLog(Protocol):
         """The evidence record behind the label at `seq` (superseded or not), or None."""
         ...
 
+    async def prune(self, before: int) -> None:
+        """Forget labels with seq < `before`, superseded ones too; `floor` follows, `head` stays where it is.
 
-class Signer(Protocol):
-    """Holds the label key. `key_id` is its did:key; `sign` returns r‖s, 64 bytes, low-S, over SHA-256 of `data`."""
-
-    @property
-    def key_id(self) -> str:
-        """The did:key of the public half."""
+        Their evidence and audit rows stay: what was decided remains provable. Consumers keep what they were told.
+        """
         ...
 
-    def sign(self, data: bytes) -> bytes:
-        """Sign `data` (unhashed)."""
+    async def keys(self) -> frozenset[str]:
+        """The key_ids that current labels are signed with. One that `resign` has not yet looked for may be among them
+        although its last label is gone."""
+        ...
+
+    async def resign(self, signer: Signer, src: str, after: int, limit: int) -> Resigned:
+        """Sign anew, in ONE transaction, up to `limit` current labels of `src` with seq > `after` that another key
+        signed. Only `sig` and the key_id change: same seq, same `cts`, same everything."""
+        ...
+
+
+class DidResolver(Protocol):
+    """Finds DID documents, and never takes long: a few seconds at most, whatever the other side does.
+
+    A document is given out only if its `id` is the DID asked for; nothing else in it is checked.
+    """
+
+    async def resolve(self, did: str, *, refresh: bool = False) -> dict[str, Any]:
+        """The document of `did`, the caller's to keep.
+
+        `refresh` asks for what is published now rather than what is remembered; who remembers may hold back when asked
+        too often, and then gives what it has. Raises `BadInput` when the DID has no document or none that may be
+        fetched, `Unavailable` when nobody could say.
+        """
         ...
 
 

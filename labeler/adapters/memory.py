@@ -1,12 +1,13 @@
 """Both logs in memory: the reference. Read it as the specification; the contract suite holds the others to it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Self
 
-from labeler.atproto.label import Label
+from labeler.atproto.label import Label, sign_label
 from labeler.errors import Corrupt
-from labeler.ports import Bounds, Entry, LabelQuery, Sequenced
+from labeler.ports import Bounds, Entry, LabelQuery, Resigned, Sequenced, Signer
 from labeler.reputation.inputs import Input
 
 
@@ -47,6 +48,8 @@ class MemoryLabelLog:
 
     def __init__(self) -> None:
         self._current: dict[tuple[str, ...], tuple[int, Label]] = {}  # by identity; ascending by seq
+        self._key_ids: dict[int, str] = {}  # of every label ever appended, by seq
+        self._floor = 0
         self._evidence: list[bytes] = []  # of every label ever appended: that of `seq` is at seq - 1
         self._checkpoint = 0
 
@@ -67,6 +70,7 @@ class MemoryLabelLog:
         for seq, entry in enumerate(entries, head + 1):
             self._current.pop(_identity(entry.label), None)  # superseded
             self._current[_identity(entry.label)] = (seq, entry.label)
+            self._key_ids[seq] = entry.key_id
             self._evidence.append(entry.evidence)
         self._checkpoint = checkpoint
         return list(range(head + 1, head + len(entries) + 1))
@@ -77,8 +81,8 @@ class MemoryLabelLog:
         return [Sequenced(seq, label.to_bytes()) for seq, label in islice(found, limit)]
 
     async def bounds(self) -> Bounds:
-        """Return floor (nothing is ever pruned), head and checkpoint."""
-        return Bounds(floor=0, head=len(self._evidence), checkpoint=self._checkpoint)
+        """Return floor, head and checkpoint."""
+        return Bounds(floor=self._floor, head=len(self._evidence), checkpoint=self._checkpoint)
 
     async def find(self, query: LabelQuery) -> Sequence[Sequenced]:
         """Return current labels matching `query`, ascending by seq."""
@@ -88,6 +92,29 @@ class MemoryLabelLog:
     async def evidence(self, seq: int) -> bytes | None:
         """Return the evidence record behind `seq`, or None."""
         return self._evidence[seq - 1] if 1 <= seq <= len(self._evidence) else None
+
+    async def prune(self, before: int) -> None:
+        """Forget labels with seq < `before`."""
+        self._floor = max(self._floor, min(before - 1, len(self._evidence)))
+        self._current = {identity: held for identity, held in self._current.items() if held[0] >= before}
+
+    async def keys(self) -> frozenset[str]:
+        """Return the key_ids of current labels."""
+        return frozenset(self._key_ids[seq] for seq, _ in self._current.values())
+
+    async def resign(self, signer: Signer, src: str, after: int, limit: int) -> Resigned:
+        """Sign anew up to `limit` labels that another key signed."""
+        stale = [
+            (seq, label)
+            for seq, label in self._current.values()
+            if seq > after and label.src == src and self._key_ids[seq] != signer.key_id
+        ]
+        signed = [(seq, sign_label(replace(label, sig=None), signer)) for seq, label in stale[:limit]]
+        for seq, label in signed:
+            self._current[_identity(label)] = (seq, label)
+            self._key_ids[seq] = signer.key_id
+        last = stale[limit - 1][0] if len(stale) > limit else len(self._evidence)
+        return Resigned(min(len(stale), limit), last, done=len(stale) <= limit)
 
 
 def _identity(label: Label) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The embedded default: both logs in SQLite, one file each."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -8,8 +9,9 @@ from typing import Self
 import msgspec
 
 from labeler.adapters.sqlite_file import BUSY_TIMEOUT_S, Schema, SqliteFile
+from labeler.atproto.label import sign_label
 from labeler.errors import Corrupt
-from labeler.ports import Bounds, Entry, LabelQuery, Sequenced
+from labeler.ports import Bounds, Entry, LabelQuery, Resigned, Sequenced, Signer
 from labeler.reputation.inputs import Input, decode_input, encode_input
 
 TELEMETRY = Schema("telemetry", "telemetry log", 0x4D524C54)  # "MRLT"
@@ -95,6 +97,7 @@ class SqliteLabelLog:
             placed = list(enumerate(entries, head + 1))
             await writer.execute_fetchall(self._sql["move"], (head + len(placed), checkpoint))
             if placed:
+                await writer.executemany(self._sql["note_key"], {(each.key_id,) for each in entries})
                 await writer.executemany(self._sql["insert_label"], [_label_row(*each) for each in placed])
                 await writer.executemany(
                     self._sql["insert_evidence"], [(seq, each.evidence_cid, each.evidence) for seq, each in placed]
@@ -130,6 +133,37 @@ class SqliteLabelLog:
         """Return the evidence record behind `seq`, or None."""
         rows = await self._file.fetch(self._sql["evidence"], (min(seq, MAX_INTEGER),))
         return rows[0][0] if rows else None
+
+    async def prune(self, before: int) -> None:
+        """Forget labels with seq < `before` and move the floor, in one transaction."""
+        async with self._file.transaction() as writer:
+            for name in ("prune_labels", "prune_superseded", "move_floor"):
+                await writer.execute_fetchall(self._sql[name], (min(before, MAX_INTEGER),))
+
+    async def keys(self) -> frozenset[str]:
+        """Return the key_ids noted for current labels."""
+        return frozenset(key_id for (key_id,) in await self._file.fetch(self._sql["keys"]))
+
+    async def resign(self, signer: Signer, src: str, after: int, limit: int) -> Resigned:
+        """Sign anew up to `limit` labels that another key signed, in one transaction."""
+        async with self._file.transaction() as writer:
+            [(_, head, _)] = await writer.execute_fetchall(self._sql["bounds"])
+            found = list(
+                await writer.execute_fetchall(
+                    self._sql["stale"], (min(after, MAX_INTEGER), src, signer.key_id, limit + 1)
+                )
+            )
+            stale, done = found[:limit], len(found) <= limit
+            rows = []
+            for seq, body in stale:
+                label = sign_label(replace(Sequenced(seq, body).label, sig=None), signer)
+                rows.append((label.sig, signer.key_id, label.to_bytes(), seq))
+            await writer.executemany(self._sql["replace_signature"], rows)
+            if rows:
+                await writer.executemany(self._sql["note_key"], [(signer.key_id,)])
+            if done and after <= 0:  # the whole log was looked through
+                await writer.execute_fetchall(self._sql["forget_keys"], (signer.key_id,))
+        return Resigned(len(stale), int(head if done else stale[-1][0]), done)
 
     async def _matches_many(self, query: LabelQuery, asked: str, bounds: list[str | bytes]) -> bool:
         if not query.prefixes or "" in query.prefixes:

@@ -167,7 +167,7 @@ async def test_an_older_schema_is_carried_forward_with_its_data(path: Path, monk
     monkeypatch.setattr(Schema, "migrations", lambda _: scripts)
     async with SqliteFile(path, LABELS) as file:
         assert await file.fetch("SELECT checkpoint, epoch FROM log_state") == [(17, 5)]
-        assert await file.fetch("PRAGMA user_version") == [(2,)]
+        assert await file.fetch("PRAGMA user_version") == [(len(scripts),)]
 
 
 async def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,8 +178,27 @@ async def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, monk
         with pytest.raises(Corrupt, match="nowhere"):
             await made(path)
     async with SqliteFile(path, LABELS) as file:
-        assert await file.fetch("PRAGMA user_version") == [(1,)]
+        assert await file.fetch("PRAGMA user_version") == [(len(scripts) - 1,)]
         assert await file.fetch("SELECT count(*) FROM evidence") == [(0,)]
+
+
+@pytest.mark.row(84)
+async def test_a_log_of_the_first_version_knows_its_keys_after_the_update(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = LABELS.migrations()[:1]
+    with monkeypatch.context() as patched:
+        patched.setattr(Schema, "migrations", lambda _: first)
+        await made(path)
+    columns = "INSERT INTO label (seq, src, uri, cid, val, cts, ver, sig, key_id, body) VALUES "
+    rows = [(1, "a", "did:key:zOld"), (2, "b", "did:key:zOld"), (3, "c", "did:key:zNew")]
+    run(
+        path,
+        columns + ", ".join(f"({seq}, 's', '{uri}', '', 'v', 't', 1, x'', '{key}', x'')" for seq, uri, key in rows),
+    )
+    run(path, "UPDATE log_state SET head = 3")
+    async with SqliteFile(path, LABELS) as file:
+        assert sorted(await file.fetch("SELECT key_id FROM signing_key")) == [("did:key:zNew",), ("did:key:zOld",)]
 
 
 @pytest.mark.parametrize("schema", [LABELS, TELEMETRY])

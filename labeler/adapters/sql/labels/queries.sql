@@ -32,6 +32,30 @@ SELECT seq, body FROM label WHERE seq > ? ORDER BY seq LIMIT ?;
 -- name: evidence
 SELECT record FROM evidence WHERE seq = ?;
 
+-- name: prune_labels
+DELETE FROM label WHERE seq < ?;
+
+-- name: prune_superseded
+DELETE FROM superseded WHERE seq < ?;
+
+-- name: move_floor
+UPDATE log_state SET floor = max(floor, min(? - 1, head));
+
+-- name: keys
+SELECT key_id FROM signing_key;
+
+-- name: note_key
+INSERT OR IGNORE INTO signing_key (key_id) VALUES (?);
+
+-- name: forget_keys
+DELETE FROM signing_key WHERE key_id <> ?;
+
+-- name: stale
+SELECT seq, body FROM label WHERE seq > ? AND src = ? AND key_id <> ? ORDER BY seq LIMIT ?;
+
+-- name: replace_signature
+UPDATE label SET sig = ?, key_id = ?, body = ? WHERE seq = ?;
+
 -- name: count_asked
 -- How many labels match, counted up to a bound: chooses between the two below.
 WITH asked (low, high) AS (VALUES {asked})
