@@ -44,6 +44,7 @@ async def test_a_new_log_is_empty(open_log: OpenLog) -> None:
         assert await log.evidence(1) is None
 
 
+@pytest.mark.row(137, 140)
 async def test_seqs_count_up_from_one_in_the_order_of_append(open_log: OpenLog, entry: MakeEntry) -> None:
     """Row 137: positive and strictly increasing; row 140: in the order of commits."""
     async with open_log() as log:
@@ -55,6 +56,7 @@ async def test_seqs_count_up_from_one_in_the_order_of_append(open_log: OpenLog, 
         assert await log.bounds() == Bounds(floor=0, head=3, checkpoint=9)
 
 
+@pytest.mark.row(18, 33, 56)
 async def test_a_label_comes_back_as_it_was_signed(open_log: OpenLog, entry: MakeEntry) -> None:
     """Strings are kept letter for letter, and `body` is what goes into the frame."""
     written = [
@@ -126,6 +128,7 @@ async def test_an_empty_append_moves_only_the_checkpoint(open_log: OpenLog, entr
         assert await log.append([entry("did:plc:b")], expected=40, checkpoint=41) == [2]
 
 
+@pytest.mark.row(64, 67, 68, 139)
 async def test_a_new_label_supersedes_the_old_and_leaves_a_gap(open_log: OpenLog, entry: MakeEntry) -> None:
     """Rows 67 and 139: the replaced label leaves the stream, its successor has a new seq."""
     async with open_log() as log:
@@ -175,6 +178,7 @@ async def test_evidence_outlives_its_label(open_log: OpenLog, entry: MakeEntry) 
             assert await log.evidence(nowhere) is None
 
 
+@pytest.mark.row(137)
 async def test_seqs_are_never_reused(open_log: OpenLog, entry: MakeEntry) -> None:
     """Row 137: not even when no earlier label survives and the log is opened anew."""
     given: list[int] = []
@@ -194,6 +198,7 @@ async def test_everything_is_there_after_reopening(open_log: OpenLog, entry: Mak
         assert (await log.read(0, 100), await log.bounds()) == before
 
 
+@pytest.mark.row(140)
 async def test_a_reader_sees_whole_appends_only(open_log: OpenLog, entry: MakeEntry) -> None:
     """Labels and checkpoint move together, and no seq appears below one already seen (row 140)."""
     async with open_log() as log:

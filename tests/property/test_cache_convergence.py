@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,6 +62,7 @@ def test_order_and_repetition_change_nothing(arrivals: list[Arrival], data: st.D
 
 
 @given(streams())
+@pytest.mark.row(64)
 def test_the_answer_is_the_newest_label_of_each_value_unless_negated_or_over(arrivals: list[Arrival]) -> None:
     """The same rule, spelled out without a cache."""
     now = START + timedelta(hours=4, minutes=1)

@@ -34,6 +34,7 @@ CIDS = st.builds(
 
 
 @given(VALUES)
+@pytest.mark.row(36, 37, 39)
 def test_a_value_comes_back_and_its_bytes_are_those_of_two_other_codecs(value: Any) -> None:
     """Row 342: dag-cbor and cbor2 in canonical mode write the same bytes."""
     raw = encode(value)
@@ -59,6 +60,7 @@ def test_a_sequence_comes_back(values: list[Any]) -> None:
 @given(st.binary(max_size=64))
 @example(b"\x1b" + b"\xff" * 8)
 @example(b"\xd8\x2a" * 100)
+@pytest.mark.row(36, 39)
 def test_bytes_that_decode_are_the_bytes_that_encode(raw: bytes) -> None:
     """One value, one encoding: whatever is taken comes out as it went in; nothing but `BadInput` is raised."""
     try:
@@ -69,6 +71,7 @@ def test_bytes_that_decode_are_the_bytes_that_encode(raw: bytes) -> None:
 
 
 @given(VALUES, st.data())
+@pytest.mark.row(39)
 def test_no_other_bytes_stand_for_the_same_value(value: Any, data: st.DataObject) -> None:
     """Flip a bit of a good encoding: it is refused, or it means something else."""
     raw = bytearray(encode(value))
@@ -93,6 +96,7 @@ def test_we_are_at_least_as_strict_as_dag_cbor(raw: bytes) -> None:
 
 
 @given(VALUES, st.binary(min_size=1, max_size=8))
+@pytest.mark.row(40)
 def test_nothing_may_follow_the_item(value: Any, more: bytes) -> None:
     with pytest.raises(BadInput):
         decode(encode(value) + more)

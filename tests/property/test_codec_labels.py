@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -38,6 +39,7 @@ LABELS = st.builds(
 
 
 @given(LABELS, SECRETS)
+@pytest.mark.row(56)
 def test_a_signed_label_verifies_in_every_form(label: Label, key: PrivateKey) -> None:
     signed = sign_label(label, key)
     assert verify_label(signed, key.public_key)
@@ -47,6 +49,7 @@ def test_a_signed_label_verifies_in_every_form(label: Label, key: PrivateKey) ->
 
 
 @given(LABELS, SECRETS, st.integers(0, 511))
+@pytest.mark.row(44)
 def test_one_flipped_bit_of_the_signature_breaks_it(label: Label, key: PrivateKey, bit: int) -> None:
     signed = sign_label(label, key)
     assert signed.sig is not None
@@ -54,6 +57,7 @@ def test_one_flipped_bit_of_the_signature_breaks_it(label: Label, key: PrivateKe
 
 
 @given(LABELS, SECRETS, st.data())
+@pytest.mark.row(43)
 def test_one_flipped_bit_of_the_signed_bytes_breaks_it(label: Label, key: PrivateKey, data: st.DataObject) -> None:
     raw = label.unsigned_bytes()
     bit = data.draw(st.integers(0, 8 * len(raw) - 1))

@@ -52,11 +52,13 @@ def test_the_files_stand_together() -> None:
 
 
 @every(FILES)
+@pytest.mark.row(290)
 def test_the_path_is_the_name(file: Path) -> None:
     assert load(file)["id"] == ".".join(file.relative_to(FOLDER).with_suffix("").parts)
 
 
 @every(FILES)
+@pytest.mark.row(303, 307)
 def test_every_main_is_described_and_endpoints_speak_of_auth(file: Path) -> None:
     """Row 307."""
     main = load(file)["defs"].get("main")
@@ -71,6 +73,7 @@ def test_every_main_is_described_and_endpoints_speak_of_auth(file: Path) -> None
 
 
 @every(FILES)
+@pytest.mark.row(305)
 def test_nothing_is_a_float(file: Path) -> None:
     """Row 305: the data model has none, so neither have limits and defaults."""
     text = file.read_text()
@@ -78,6 +81,7 @@ def test_nothing_is_a_float(file: Path) -> None:
 
 
 @every(FILES)
+@pytest.mark.row(298)
 def test_enumerations_stay_open(file: Path) -> None:
     """Row 298: `knownValues` instead of `enum`, no closed unions."""
     for path, schema in schemas(load(file)["defs"]):
@@ -86,6 +90,7 @@ def test_enumerations_stay_open(file: Path) -> None:
 
 
 @every(OURS)
+@pytest.mark.row(295, 306)
 def test_names_are_camels(file: Path) -> None:
     """Rows 295 and 306."""
     document = load(file)
@@ -100,6 +105,7 @@ def test_names_are_camels(file: Path) -> None:
 
 
 @every(OURS)
+@pytest.mark.row(299)
 def test_every_string_has_a_format_or_a_length_and_not_both(file: Path) -> None:
     """Row 299."""
     for path, schema in schemas(load(file)["defs"]):

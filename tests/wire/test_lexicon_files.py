@@ -45,6 +45,7 @@ def ours(nsid: str, path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.row(288)
 def test_the_sdk_parses_every_file(file: Path) -> None:
     assert lexicon_parse_file(file).id == ".".join(file.relative_to(FOLDER).with_suffix("").parts)
 

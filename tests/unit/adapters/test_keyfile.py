@@ -30,6 +30,7 @@ def key_file(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.mark.parametrize("text", [SECRET, SECRET.upper() + "\n", KEY.multikey(), f"  {KEY.multikey()}\r\n"])
 @pytest.mark.parametrize("mode", [0o600, 0o400])
+@pytest.mark.row(52)
 def test_hex_and_multikey_are_read(key_file: Callable[..., Path], text: str, mode: int) -> None:
     signer = KeyFileSigner(key_file(text, mode))
     assert signer.key_id == KEY.public_key.did_key
@@ -76,6 +77,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
         KeyFileSigner(tmp_path)
 
 
+@pytest.mark.row(87)
 def test_the_signer_never_shows_its_key(key_file: Callable[..., Path]) -> None:
     signer = KeyFileSigner(key_file(SECRET))
     shown = f"{signer!r} {signer} {vars(signer)}"

@@ -50,6 +50,7 @@ PAIRS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("value", "text"), PAIRS, ids=[text[:20] for _, text in PAIRS])
+@pytest.mark.row(36, 37, 38, 39)
 def test_values_and_bytes_correspond(value: object, text: str) -> None:
     """Rows 37 to 39: shortest heads, definite lengths, shorter keys first."""
     assert encode(value).hex() == text
@@ -87,12 +88,14 @@ def test_a_tuple_is_encoded_as_a_list() -> None:
     ],
     ids=ascii,
 )
+@pytest.mark.row(39, 41)
 def test_what_the_data_model_lacks_is_not_encoded(value: object) -> None:
     with pytest.raises(BadInput, match="CBOR"):
         encode(value)
 
 
 @pytest.mark.parametrize("cid", [b"", CID_BYTES[:-1], CID_BYTES + b"\0", b"\x01\x70\x12\x20" + DIGEST])
+@pytest.mark.row(13)
 def test_a_link_holds_a_blessed_cid(cid: bytes) -> None:
     with pytest.raises(BadInput, match="CID"):
         encode(Link(cid))
@@ -164,6 +167,7 @@ def test_a_link_holds_a_blessed_cid(cid: bytes) -> None:
         ("f600", "bytes after"),
     ],
 )
+@pytest.mark.row(37, 39, 40, 41, 42)
 def test_only_canonical_bytes_are_taken(text: str, why: str) -> None:
     """Rows 39 to 42: strictness is ours, because the usual decoders let much of this pass."""
     with pytest.raises(BadInput, match=why):
@@ -189,6 +193,7 @@ def test_nesting_is_bounded_on_the_way_out(wrap: Any) -> None:
         encode(wrap(value))
 
 
+@pytest.mark.row(120)
 def test_a_sequence_is_items_back_to_back() -> None:
     assert decode_sequence(b"") == []
     assert decode_sequence(bytes.fromhex("a0" + "01" + "6161")) == [{}, 1, "a"]
@@ -201,6 +206,7 @@ def test_a_sequence_is_items_back_to_back() -> None:
     list(zip(DIDS["plc"]["operations"], DIDS["plc"]["cids"], strict=True)),
     ids=["genesis", "add-labeler", "rotate-label-key"],
 )
+@pytest.mark.row(230)
 def test_plc_operations_have_the_bytes_and_cids_of_the_reference(operation: dict[str, Any], cid: str) -> None:
     """Row 230: another signed object in the same encoding, with maps inside maps."""
     unsigned = {key: value for key, value in operation["operation"].items() if key != "sig"}

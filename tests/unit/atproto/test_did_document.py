@@ -32,6 +32,7 @@ def service(**changes: Any) -> dict[str, Any]:
     return entry | changes
 
 
+@pytest.mark.row(222, 227)
 def test_our_document_has_the_shape_deployed_labelers_serve() -> None:
     """Rows 222 and 227: one key with an absolute id, one service with a relative one, nothing else."""
     entry = DOCUMENTS["didweb-ozone-shape"]
@@ -54,6 +55,7 @@ def test_no_document_is_made_for_a_bad_did_or_endpoint() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, entry in DOCUMENTS.items() if "labelKey" in entry["expect"]])
+@pytest.mark.row(53, 54, 225, 235)
 def test_the_label_key_of_the_vectors(name: str) -> None:
     """Rows 53, 222 and 225: only `#atproto_label`, first usable entry, our controller."""
     entry = DOCUMENTS[name]
@@ -65,6 +67,7 @@ def test_the_label_key_of_the_vectors(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, entry in DOCUMENTS.items() if "labelerEndpoint" in entry["expect"]])
+@pytest.mark.row(223)
 def test_the_endpoint_of_the_vectors(name: str) -> None:
     """Rows 223 and 224; a trailing slash is taken off, because paths are pasted behind the endpoint."""
     entry = DOCUMENTS[name]
@@ -84,6 +87,7 @@ def test_every_document_of_the_vectors_is_read() -> None:
 
 @pytest.mark.parametrize("read", [label_key, labeler_endpoint])
 @pytest.mark.parametrize("other", [None, [], "doc", {}, {"id": None}, {"id": DID + "."}, {"id": "did:web:x.example"}])
+@pytest.mark.row(225)
 def test_a_document_of_somebody_else_is_refused(read: Callable[[object, str], object], other: object) -> None:
     """Row 225: its `id` is the DID that was resolved, or it counts for nothing."""
     with pytest.raises(BadInput, match="not of this DID"):
@@ -107,6 +111,7 @@ def test_the_documents_of_the_plc_directory() -> None:
 
 
 @pytest.mark.parametrize("methods", [None, {}, "key", [], [None, "x", 1], [method(id=DID + "#atproto")]], ids=str)
+@pytest.mark.row(53)
 def test_a_document_without_a_label_key(methods: object) -> None:
     with pytest.raises(BadInput, match="atproto_label"):
         label_key(document(verificationMethod=methods), DID)
@@ -152,6 +157,7 @@ def test_a_key_of_the_other_curve_is_the_key_and_not_passed_over() -> None:
         ("http://localhost:65535/", "http://localhost:65535"),
     ],
 )
+@pytest.mark.row(223)
 def test_an_endpoint_is_scheme_host_and_optional_port(endpoint: str, origin: str) -> None:
     """Row 223; plain HTTP only on localhost."""
     assert labeler_endpoint(document(service=[service(serviceEndpoint=endpoint)]), DID) == origin
@@ -188,6 +194,7 @@ def test_an_endpoint_is_scheme_host_and_optional_port(endpoint: str, origin: str
     ],
     ids=ascii,
 )
+@pytest.mark.row(223)
 def test_an_endpoint_of_another_shape_is_refused(endpoint: object) -> None:
     """Row 223: no path, userinfo or query; no address, no name without public meaning."""
     with pytest.raises(BadInput, match=r"endpoint|service|port"):
@@ -204,6 +211,7 @@ def test_an_endpoint_of_another_shape_is_refused(endpoint: object) -> None:
         ("did:web:localhost%3a8080", "http://localhost:8080/.well-known/did.json"),
     ],
 )
+@pytest.mark.row(226)
 def test_where_a_did_web_document_lies(did: str, url: str) -> None:
     """Row 226: under the host name; plain HTTP only on localhost."""
     assert did_web_url(did) == url
@@ -239,6 +247,7 @@ def test_where_a_did_web_document_lies(did: str, url: str) -> None:
     ],
     ids=ascii,
 )
+@pytest.mark.row(226)
 def test_other_did_webs_are_refused(did: str) -> None:
     """Row 226: no path, no port but on localhost, no address, no reserved name."""
     with pytest.raises(BadInput):

@@ -43,6 +43,7 @@ def test_json_is_parsed_from_text_and_bytes(text: str, value: Any) -> None:
     ],
     ids=lambda text: ascii(text[:20]),
 )
+@pytest.mark.row(190)
 def test_ambiguous_json_is_refused(text: str, why: str) -> None:
     with pytest.raises(BadInput, match=why):
         parse_json(text)

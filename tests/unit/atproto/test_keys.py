@@ -30,6 +30,7 @@ def test_the_vectors_hold_keys_of_both_curves() -> None:
 
 
 @pytest.mark.parametrize("key", K256, ids=name)
+@pytest.mark.row(51, 52)
 def test_a_key_reads_and_writes_as_the_reference_does(key: dict[str, Any]) -> None:
     """Rows 51 and 52: multikey, did:key, hex, and the multikey form of private keys."""
     private = PrivateKey.from_hex(key["privateKeyHex"])
@@ -61,6 +62,7 @@ def test_a_p256_key_is_refused_by_name(key: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("key", BAD_KEYS, ids=name)
+@pytest.mark.row(51)
 def test_a_malformed_public_key_is_refused(key: dict[str, Any]) -> None:
     with pytest.raises(BadInput) as caught:
         PublicKey.from_did_key(key["didKey"])
@@ -82,6 +84,7 @@ def test_a_malformed_public_key_is_refused(key: dict[str, Any]) -> None:
     ],
     ids=lambda text: ascii(text[:12]),
 )
+@pytest.mark.row(51, 52)
 def test_a_malformed_multikey_is_refused(text: str) -> None:
     with pytest.raises(BadInput):
         PublicKey.from_multikey(text)
@@ -94,6 +97,7 @@ def test_a_malformed_multikey_is_refused(text: str) -> None:
     [b"", bytes(32), bytes(31) + b"", b"\1" * 31, b"\1" * 33, ORDER.to_bytes(32, "big"), b"\xff" * 32],
     ids=lambda secret: f"{len(secret)}-{secret[:1].hex()}",
 )
+@pytest.mark.row(52)
 def test_a_number_outside_the_group_is_no_private_key(secret: bytes) -> None:
     with pytest.raises(BadInput, match="private key"):
         PrivateKey.from_bytes(secret)
@@ -130,6 +134,7 @@ def test_a_public_key_is_equal_to_itself_only() -> None:
     assert one.multikey in repr(one)
 
 
+@pytest.mark.row(49)
 def test_signing_is_deterministic_and_agrees_with_the_library_s_own_form() -> None:
     """Row 49: RFC 6979 without extra entropy, low-S."""
     key = PrivateKey.from_hex("02" * 32)
@@ -150,6 +155,7 @@ def integers(r: int, s: int) -> bytes:
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
+@pytest.mark.row(44, 45, 46)
 def test_a_signature_has_exactly_one_form() -> None:
     """Rows 44 to 46: 64 bytes, r and s within 1…n-1, s in the lower half."""
     key = PrivateKey.from_hex("03" * 32)

@@ -15,6 +15,7 @@ RAW_CID = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
     "text",
     ["did:plc:ewvi7nxzyoun6zhxrhs64oiz", "did:web:example.com", "did:web:localhost%3A2583", "did:m:_", "did:a:b:c.d-e"],
 )
+@pytest.mark.row(5)
 def test_a_did_passes(text: str) -> None:
     """Row 5: the grammar of the DID specification."""
     assert syntax.is_did(text)
@@ -40,6 +41,7 @@ def test_a_did_passes(text: str) -> None:
         "alice.example.com",
     ],
 )
+@pytest.mark.row(3, 5)
 def test_what_is_no_did_is_refused(text: str) -> None:
     """Rows 3 and 5: no fragment, query, handle, white space or upper-case method, at most 2048 characters."""
     assert not syntax.is_did(text)
@@ -47,6 +49,7 @@ def test_what_is_no_did_is_refused(text: str) -> None:
         syntax.check_did(text)
 
 
+@pytest.mark.row(5)
 def test_the_longest_did_passes() -> None:
     assert syntax.is_did("did:plc:" + "a" * 2040)
 
@@ -91,6 +94,7 @@ def test_handles(text: str, good: bool) -> None:
         ("a." * 157 + "aaaa", False),
     ],
 )
+@pytest.mark.row(168)
 def test_nsids(text: str, good: bool) -> None:
     assert syntax.is_nsid(text) is good
 
@@ -111,6 +115,7 @@ def test_nsids(text: str, good: bool) -> None:
         ("é", False),
     ],
 )
+@pytest.mark.row(11)
 def test_record_keys(text: str, good: bool) -> None:
     """Row 11: the alphabet, 1 to 512 characters, and neither dot nor dot-dot."""
     assert syntax.is_record_key(text) is good
@@ -129,6 +134,7 @@ def test_record_keys(text: str, good: bool) -> None:
         "https://example.com/" + "x" * 8172,
     ],
 )
+@pytest.mark.row(6, 7, 8)
 def test_a_uri_passes(text: str) -> None:
     """Rows 6 to 8: any URI with a scheme, up to 8 KiB, in the letters every implementation takes."""
     assert syntax.is_uri(text)
@@ -157,6 +163,7 @@ def test_a_uri_passes(text: str) -> None:
         "https://example.com/" + "x" * 8173,
     ],
 )
+@pytest.mark.row(7, 8)
 def test_what_is_no_uri_is_refused(text: str) -> None:
     """Rows 7 and 8: no white space, a scheme, ASCII only, at most 8192 bytes."""
     assert not syntax.is_uri(text)
@@ -187,6 +194,7 @@ def test_at_uris_as_lexicons_have_them(text: str, good: bool) -> None:
     assert syntax.is_at_uri(text) is good
 
 
+@pytest.mark.row(10)
 def test_the_at_uri_of_a_record_passes() -> None:
     uri = "at://did:plc:asdf123/com.example.thing/a~b:c_d.e-f"
     assert syntax.check_at_uri(uri) == uri
@@ -203,6 +211,7 @@ def test_the_at_uri_of_a_record_passes() -> None:
         "https://example.com/a/b",
     ],
 )
+@pytest.mark.row(10)
 def test_a_record_subject_names_did_collection_and_key(text: str) -> None:
     """Row 10: handles are refused (not durable), and so is anything short of one record."""
     with pytest.raises(BadInput, match="at-uri of a record"):
@@ -210,6 +219,7 @@ def test_a_record_subject_names_did_collection_and_key(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [CID, RAW_CID])
+@pytest.mark.row(13)
 def test_a_blessed_cid_passes(text: str) -> None:
     """Row 13: version 1, base32, DRISL or raw, SHA-256."""
     assert syntax.is_cid(text)
@@ -231,6 +241,7 @@ def test_a_blessed_cid_passes(text: str) -> None:
         "c" + CID[1:],
     ],
 )
+@pytest.mark.row(12, 13, 14)
 def test_other_cids_are_refused(text: str) -> None:
     """Rows 12 to 14: strict where others only look at the alphabet."""
     assert not syntax.is_cid(text)
@@ -255,17 +266,20 @@ def test_a_cid_is_written_as_it_is_read() -> None:
         ("\ud800", False),
     ],
 )
+@pytest.mark.row(16, 17)
 def test_label_values_are_counted_in_bytes(text: str, good: bool) -> None:
     """Rows 16 and 17: 1 to 128 bytes of UTF-8, whatever they say."""
     assert syntax.is_label_value(text) is good
 
 
 @pytest.mark.parametrize("text", ["a", "clean-sender", "a-b--c", "a" * 100])
+@pytest.mark.row(19, 23)
 def test_a_value_of_ours_passes(text: str) -> None:
     assert syntax.check_own_value(text) == text
 
 
 @pytest.mark.parametrize("text", ["", "-a", "a-", "A", "a1", "a_b", "!hide", "a b", "a\n", "é", "a" * 101])
+@pytest.mark.row(20, 21, 22, 23, 77)
 def test_a_value_clients_would_not_look_up_is_never_ours(text: str) -> None:
     """Rows 21 to 23: digits and underscores make a custom label invisible; `!` values act by themselves."""
     with pytest.raises(BadInput, match="not a label value"):
@@ -292,6 +306,7 @@ def test_a_value_clients_would_not_look_up_is_never_ours(text: str) -> None:
         ("9999-12-31T23:30:00-01:00", datetime.max.replace(tzinfo=UTC)),
     ],
 )
+@pytest.mark.row(31)
 def test_a_datetime_names_its_instant(text: str, moment: datetime) -> None:
     """Row 31: fraction and offset as specified; what Python cannot hold becomes its neighbour."""
     assert syntax.is_datetime(text)
@@ -337,6 +352,7 @@ def test_a_datetime_names_its_instant(text: str, moment: datetime) -> None:
         "2026-01-15T12:00:00." + "0" * 60 + "Z",
     ],
 )
+@pytest.mark.row(31, 32)
 def test_what_is_no_datetime_is_refused(text: str) -> None:
     """Rows 31 and 32: one grammar, real dates, not before year 0, at most 64 characters and 20 digits of fraction."""
     assert not syntax.is_datetime(text)
@@ -352,6 +368,7 @@ def test_what_is_no_datetime_is_refused(text: str) -> None:
         (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00.000Z"),
     ],
 )
+@pytest.mark.row(33)
 def test_we_write_datetimes_in_one_form(moment: datetime, text: str) -> None:
     """Row 33: UTC, milliseconds, zeros padded."""
     assert syntax.format_datetime(moment) == text

@@ -128,6 +128,7 @@ def test_when_the_key_cannot_be_written_nothing_is_left_behind(
     assert not existed or list(Path("new").iterdir()) == []
 
 
+@pytest.mark.row(48)
 def test_keygen_makes_a_private_key_and_shows_the_public_half(run: "Run") -> None:
     said = run("keygen")
     assert said.out == f"signing.key: {KeyFileSigner(Path('signing.key')).key_id}\n"

@@ -27,12 +27,14 @@ def values(cache: LabelCache, now: datetime = NOW, did: str = ALICE) -> set[str]
     return set(cache.active(did, now))
 
 
+@pytest.mark.row(81)
 def test_a_label_holds_for_its_subject_only(cache: LabelCache, label: MakeLabel) -> None:
     assert cache.apply(label(), 1)
     assert values(cache) == {"mail-throttled"}
     assert values(cache, did="did:plc:bob") == set()
 
 
+@pytest.mark.row(64, 65)
 def test_a_newer_negation_hides_and_an_older_one_does_not(cache: LabelCache, label: MakeLabel) -> None:
     cache.apply(label(cts=LATE), 1)
     assert not cache.apply(label(cts=EARLY, neg=True), 2)
@@ -59,6 +61,7 @@ def test_at_the_same_instant_the_higher_seq_wins(cache: LabelCache, label: MakeL
     assert values(cache) == set()
 
 
+@pytest.mark.row(72, 73)
 def test_expiry_is_strict_and_needs_no_new_label(cache: LabelCache, label: MakeLabel) -> None:
     cache.apply(label(exp="2026-01-03T00:00:00.000Z"), 1)
     assert values(cache, NOW - timedelta(milliseconds=1)) == {"mail-throttled"}

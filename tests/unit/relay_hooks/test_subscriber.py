@@ -125,6 +125,7 @@ def active(cache: LabelCache, did: str = "did:plc:alice") -> set[str]:
     return set(cache.active(did, NOW))
 
 
+@pytest.mark.row(286)
 async def test_history_and_then_live_labels_reach_the_cache(labeler: FakeLabeler, cache: LabelCache) -> None:
     """Rows 131 and 133: cursor 0 is everything, then live, on one connection."""
     await labeler.publish(labeler.label(), labeler.label(val="mail-suspended"))
@@ -137,6 +138,7 @@ async def test_history_and_then_live_labels_reach_the_cache(labeler: FakeLabeler
     assert (subscriber.stats.applied, subscriber.stats.connections) == (3, 1)
 
 
+@pytest.mark.row(57, 62)
 async def test_a_label_is_verified_as_it_came_with_neg_false_in_it(labeler: FakeLabeler, cache: LabelCache) -> None:
     """Row 57: some labelers sign and serve `neg: false`."""
     plain = replace(labeler.label(), neg=False)
@@ -145,6 +147,7 @@ async def test_a_label_is_verified_as_it_came_with_neg_false_in_it(labeler: Fake
         await until(lambda: active(cache) == {"mail-throttled"})
 
 
+@pytest.mark.row(62)
 async def test_a_forged_label_is_refused_and_those_after_it_are_not(labeler: FakeLabeler, cache: LabelCache) -> None:
     await labeler.publish(labeler.label(val="mail-removed", by=STRANGER), labeler.label())
     async with subscriber_of(cache) as subscriber:
@@ -153,6 +156,7 @@ async def test_a_forged_label_is_refused_and_those_after_it_are_not(labeler: Fak
     assert (subscriber.stats.forged, subscriber.stats.applied) == (1, 1)
 
 
+@pytest.mark.row(62)
 async def test_a_changed_field_under_a_good_signature_is_refused(labeler: FakeLabeler, cache: LabelCache) -> None:
     await labeler.publish(replace(labeler.label(), uri="did:plc:bob"))
     async with subscriber_of(cache) as subscriber:
@@ -160,6 +164,7 @@ async def test_a_changed_field_under_a_good_signature_is_refused(labeler: FakeLa
     assert len(cache) == 0
 
 
+@pytest.mark.row(53)
 async def test_a_label_of_another_labeler_is_refused(labeler: FakeLabeler, cache: LabelCache) -> None:
     await labeler.publish(labeler.label(src="did:web:other.test"))
     async with subscriber_of(cache) as subscriber:
@@ -168,6 +173,7 @@ async def test_a_label_of_another_labeler_is_refused(labeler: FakeLabeler, cache
     assert labeler.document_fetches == 1  # nobody's key is fetched for it
 
 
+@pytest.mark.row(61)
 async def test_after_a_key_rotation_the_document_is_fetched_once(labeler: FakeLabeler, cache: LabelCache) -> None:
     """Row 61."""
     await labeler.publish(labeler.label())
@@ -180,6 +186,7 @@ async def test_after_a_key_rotation_the_document_is_fetched_once(labeler: FakeLa
     assert (subscriber.stats.applied, subscriber.stats.forged, subscriber.stats.key_changes) == (6, 0, 1)
 
 
+@pytest.mark.row(61)
 async def test_many_forgeries_do_not_make_many_fetches(labeler: FakeLabeler, cache: LabelCache) -> None:
     await labeler.publish(*(labeler.label(by=STRANGER) for _ in range(20)))
     async with subscriber_of(cache) as subscriber:
@@ -257,6 +264,7 @@ async def test_a_disk_that_cannot_be_written_stops_nobody(
 
 
 @pytest.mark.parametrize("seq", [1, 2], ids=["older", "the same"])
+@pytest.mark.row(157)
 async def test_an_old_seq_ends_the_connection(labeler: FakeLabeler, cache: LabelCache, seq: int) -> None:
     """Row 157."""
     await labeler.publish(labeler.label(), labeler.label(val="clean-sender"))
@@ -275,6 +283,7 @@ async def test_an_old_seq_ends_the_connection(labeler: FakeLabeler, cache: Label
 @pytest.mark.parametrize(
     "frame", ["text", b"", b"\xff", b"\xa1bop\x01"], ids=["text", "empty", "no cbor", "no payload"]
 )
+@pytest.mark.row(156)
 async def test_a_broken_frame_ends_the_connection_not_the_following(
     labeler: FakeLabeler, cache: LabelCache, frame: bytes | str
 ) -> None:
@@ -287,6 +296,7 @@ async def test_a_broken_frame_ends_the_connection_not_the_following(
         await until(lambda: subscriber.stats.cursor == 1)
 
 
+@pytest.mark.row(156)
 async def test_frames_of_the_future_are_passed_over(labeler: FakeLabeler, cache: LabelCache) -> None:
     """Row 156."""
     labeler.greeting = [

@@ -71,6 +71,7 @@ def decided(
 
 
 class TestTheLadder:
+    @pytest.mark.row(71)
     def test_nothing_found_changes_nothing(self, policy: Policy) -> None:
         assert decided(Member(), policy, situation(found(policy, "invalid-recipients"))) == []
 
@@ -169,6 +170,7 @@ class TestAThrottle:
         ("age", "change"),
         [(timedelta(0), []), (12 * HOUR - timedelta(milliseconds=1), []), (12 * HOUR, ["renew mail-throttled"])],
     )
+    @pytest.mark.row(76)
     def test_is_renewed_at_half_life_while_the_cause_holds(
         self, policy: Policy, age: timedelta, change: list[str]
     ) -> None:
@@ -286,6 +288,7 @@ class TestCleanSender:
         assert decided(member, policy, situation(clean=True)) == []
 
 
+@pytest.mark.row(75)
 def test_what_has_run_out_is_dropped_without_a_word() -> None:
     throttled = label(age=DAY)
     member = Member(
@@ -339,6 +342,7 @@ class TestAnOperator:
             settle(member, change, NOW, by_operator=True)
         return changes
 
+    @pytest.mark.row(74)
     def test_applies_with_or_without_an_end(self) -> None:
         member = Member()
         (change,) = self.decides(member, (MAIL_THROTTLED,), hours=48)
@@ -347,6 +351,7 @@ class TestAnOperator:
         assert change.exp is None
         assert member.active[MAIL_SUSPENDED].by_operator
 
+    @pytest.mark.row(71)
     def test_re_applying_without_a_new_duration_emits_nothing_and_makes_it_a_human_s(self) -> None:
         member = Member(active={MAIL_THROTTLED: label()})
         assert self.decides(member, (MAIL_THROTTLED,)) == []

@@ -50,6 +50,7 @@ async def test_any_valid_did_can_be_labelled(service: "Service", did: str) -> No
 
 
 @pytest.mark.parametrize("did", ["alice.example.com", "did:PLC:alice", "did:plc:", "at://did:plc:alice", ""])
+@pytest.mark.row(3, 10)
 async def test_what_is_no_did_cannot(service: "Service", did: str) -> None:
     status, body = await service.emit(did)
     assert (status, body["error"]) == (400, "InvalidRequest")
@@ -68,6 +69,7 @@ async def test_what_is_no_did_cannot(service: "Service", did: str) -> None:
         ("nobody", "modEventLabel", 401),
     ],
 )
+@pytest.mark.row(336)
 async def test_roles(service: "Service", token: str, kind: str, status: int) -> None:
     """Row 270, with 403 where the specification wants it (row 336)."""
     event = label_event(["mail-throttled"]) if kind == "modEventLabel" else {"$type": DEFS + kind, "comment": "seen"}
@@ -119,6 +121,7 @@ async def test_zero_hours_mean_without_an_end(service: "Service") -> None:
     assert "exp" not in next(label for label in body["labels"] if label["val"] == "mail-removed")
 
 
+@pytest.mark.row(74)
 async def test_a_duration_becomes_exp(service: "Service") -> None:
     """Row 74."""
     await service.emit(event=label_event(["mail-throttled"], durationInHours=48))
@@ -127,6 +130,7 @@ async def test_a_duration_becomes_exp(service: "Service") -> None:
     assert found["exp"][:16] == "2026-03-04T12:00"
 
 
+@pytest.mark.row(71)
 async def test_applying_again_without_a_new_duration_emits_nothing(service: "Service") -> None:
     """Row 71."""
     await service.emit(event=label_event(["mail-throttled"], durationInHours=48))

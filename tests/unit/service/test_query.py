@@ -115,6 +115,7 @@ async def test_only_our_own_source_has_labels(service: "Service") -> None:
     assert (status, body["error"]) == (400, "InvalidRequest")
 
 
+@pytest.mark.row(56, 63, 109)
 async def test_what_is_served_verifies(service: "Service") -> None:
     """Rows 56, 60, 109: the JSON is the signed map plus unpadded `sig`, no more."""
     await service.emit()
@@ -127,6 +128,7 @@ async def test_what_is_served_verifies(service: "Service") -> None:
     assert verify_label(signed, PublicKey.from_did_key(service.signer_key))
 
 
+@pytest.mark.row(67, 106, 108)
 async def test_negations_stay_and_what_they_took_back_is_gone(service: "Service") -> None:
     """Rows 106, 108."""
     await service.emit()

@@ -32,6 +32,7 @@ async def test_telemetry_makes_a_member_known(service: "Service", event: Any) ->
     assert (await standing(service))["standing"] == "warming"
 
 
+@pytest.mark.row(309)
 async def test_the_public_sees_the_state_and_operators_the_numbers(service: "Service", event: Any) -> None:
     await service.submit(event(1))
     await service.emit()
@@ -54,6 +55,7 @@ async def test_standing_needs_one_did(service: "Service", query: str) -> None:
     assert (status, body["error"]) == (400, "InvalidRequest")
 
 
+@pytest.mark.row(309)
 async def test_evidence_is_found_by_seq_and_by_label(service: "Service") -> None:
     await service.emit()
     status, by_seq, _ = await service.call("GET", f"{EVIDENCE}?seq=1", token="triage")

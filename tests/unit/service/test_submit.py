@@ -26,12 +26,14 @@ async def post(service: "Service", data: bytes, **headers: str) -> tuple[int, An
     return status, body
 
 
+@pytest.mark.row(308)
 async def test_a_batch_is_answered_with_what_became_of_its_events(service: "Service", event: Any) -> None:
     status, body = await service.submit(event(1), event(2))
     assert (status, body) == (200, {"accepted": 2, "duplicates": 0, "rejected": []})
     assert await service.telemetry.head() == 2, "the policy and the batch: a record a batch, not one an event"
 
 
+@pytest.mark.row(308)
 async def test_a_repeated_batch_counts_as_duplicates_and_writes_nothing(service: "Service", event: Any) -> None:
     await service.submit(event(1), event(2))
     before = list(service.telemetry.appends)
@@ -45,6 +47,7 @@ async def test_ids_of_another_relay_are_no_duplicates(service: "Service", event:
     assert body["accepted"] == 1
 
 
+@pytest.mark.row(308)
 async def test_bad_events_are_refused_by_place_and_the_rest_is_kept(service: "Service", event: Any) -> None:
     status, body = await service.submit(
         event(0),
@@ -257,6 +260,7 @@ def test_strange_fields_refuse_their_event_only(extra: bytes) -> None:
     assert [(item.index, item.id) for item in rejected] == [(1, "bad")]
 
 
+@pytest.mark.row(312)
 def test_unknown_fields_are_ignored() -> None:
     """Row 183."""
     raw = b'{"x":1,"events":[{"id":"a","kind":"new","did":"did:plc:a","at":"2026-03-02T11:59:00Z","y":{"z":[]}}]}'
