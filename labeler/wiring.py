@@ -40,6 +40,7 @@ from labeler.service.query import Labels
 from labeler.service.recover import recover
 from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
 from labeler.service.schema import load_lexicons
+from labeler.service.signing import Pen, Rotation
 from labeler.service.stream import StreamLimits, Streams
 from labeler.service.submit import Submit
 from labeler.service.wake import Wake
@@ -68,6 +69,12 @@ class Labeler:
     published: Wake
     metrics: Metrics
     policy: PolicyFile
+    rotation: Rotation | None  # while the log may hold signatures of an older key
+
+    @property
+    def shown(self) -> LabelLog:
+        """The label log as clients see it."""
+        return self.rotation or self.labels
 
 
 def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
@@ -94,7 +101,7 @@ async def run(
             labeler.telemetry, labeler.labels, labeler.ingest, labeler.pipeline, labeler.clock, labeler.metrics
         )
         lexicons = load_lexicons()
-        streams = Streams(labeler.labels, labeler.published, lexicons, labeler.metrics, _stream_limits(settings))
+        streams = Streams(labeler.shown, labeler.published, lexicons, labeler.metrics, _stream_limits(settings))
         identity = Identity(settings.service.did, labeler.signer.key_id, settings.service.endpoint)
         http = Http(
             _methods(settings, labeler, streams),
@@ -144,6 +151,21 @@ async def input_log(settings: Settings) -> AsyncIterator[TelemetryLog]:
 
 
 @asynccontextmanager
+async def signing(settings: Settings) -> AsyncIterator[tuple[LabelLog, Pen]]:
+    """Hold the lock and open the label log, to sign it anew where no service runs."""
+    if not settings.service.data_dir.is_dir():
+        raise Misconfigured(f"{settings.service.data_dir}: no labeler has run here yet, so there are no labels")
+    pen = Pen(KeyFileSigner(settings.service.signing_key_file), settings.service.did)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(FileLock(settings.service.data_dir / "lock").hold())
+        except Misconfigured as error:
+            raise Misconfigured(f"{error}. A running labeler signs anew by itself what an older key signed") from error
+        async with _label_log(settings) as labels:
+            yield labels, pen
+
+
+@asynccontextmanager
 async def _assembled(settings: Settings) -> AsyncIterator[Labeler]:
     """Take the lock, open the logs, read the input log once, build the rest."""
     signer = KeyFileSigner(settings.service.signing_key_file)
@@ -162,12 +184,15 @@ async def _built(settings: Settings, signer: Signer, telemetry: TelemetryLog, la
     bounds = await labels.bounds()
     recovered = await recover(telemetry, bounds.checkpoint, judge, intake)
     ingest = Ingest(telemetry, intake, clock, arrived, metrics, recovered)
-    pipeline = Pipeline(telemetry, labels, judge, signer, clock, arrived, published, metrics)
+    pen = Pen(signer, settings.service.did)
+    pipeline = Pipeline(telemetry, labels, judge, pen, clock, arrived, published, metrics)
     pipeline.start(bounds.checkpoint, bounds.head)
     metrics.input_head.set(recovered.head)
     metrics.lag.set_function(lambda: max(0, ingest.position - pipeline.position))
     policy = PolicyFile(settings.service.policy_file, ingest.activate, metrics)
-    return Labeler(clock, signer, telemetry, labels, judge, ingest, pipeline, published, metrics, policy)
+    rotated = not await labels.keys() <= {signer.key_id}
+    rotation = Rotation(labels, pen, bounds.head, metrics) if rotated else None
+    return Labeler(clock, signer, telemetry, labels, judge, ingest, pipeline, published, metrics, policy, rotation)
 
 
 @asynccontextmanager
@@ -182,7 +207,10 @@ async def _working(settings: Settings, labeler: Labeler) -> AsyncIterator[asynci
             with contextlib.suppress(TimeoutError, Unavailable):
                 async with asyncio.timeout(CATCH_UP_SECONDS):
                     await labeler.pipeline.reached(labeler.ingest.position)
+            signing = None if labeler.rotation is None else group.create_task(labeler.rotation.run())
             yield group
+            if signing is not None:
+                signing.cancel()
             labeler.ingest.close()
             await writing
             labeler.pipeline.close()
@@ -195,7 +223,7 @@ async def _working(settings: Settings, labeler: Labeler) -> AsyncIterator[asynci
 
 def _methods(settings: Settings, labeler: Labeler, streams: Streams) -> dict[str, Method]:
     ingest, judge, clock = labeler.ingest, labeler.judge, labeler.clock
-    labels = Labels(labeler.labels, clock, settings.service.did)
+    labels = Labels(labeler.shown, clock, settings.service.did)
     return {
         "com.atproto.label.queryLabels": Query(labels.answer),
         "com.atproto.label.subscribeLabels": Subscription(streams.subscribe),

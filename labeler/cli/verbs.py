@@ -19,6 +19,7 @@ VERBS: Final = {
     "label": "labeler.cli.label",
     "policy": "labeler.cli.policy",
     "replay": "labeler.cli.replay",
+    "resign": "labeler.cli.resign",
     "demo": "labeler.cli.demo",
     "version": "labeler.cli.version",
 }

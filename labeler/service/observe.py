@@ -40,6 +40,9 @@ class Metrics:
             "labeler_storage_failures", "Calls the storage did not serve.", ["log"], registry=registry
         )
         self.labels = Counter("labeler_labels", "Labels issued.", ["val", "neg"], registry=registry)
+        self.resigned = Counter(
+            "labeler_resigned_labels", "Labels signed anew after the label key changed.", registry=registry
+        )
         self.subscribers = Gauge("labeler_subscribers", "Open label subscriptions.", registry=registry)
         self.endings = Counter(
             "labeler_subscriptions_ended", "Label subscriptions that ended.", ["reason"], registry=registry

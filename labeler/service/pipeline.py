@@ -13,11 +13,11 @@ import itertools
 import logging
 from collections.abc import Awaitable, Callable
 
-from labeler.atproto.label import sign_label
 from labeler.errors import Unavailable
-from labeler.ports import Clock, Entry, LabelLog, Signer, TelemetryLog
+from labeler.ports import Clock, Entry, LabelLog, TelemetryLog
 from labeler.reputation.judge import Emission, Judge
 from labeler.service.observe import Metrics
+from labeler.service.signing import Pen
 from labeler.service.wake import Wake, wait
 
 PAGE = 32  # records read at once
@@ -41,7 +41,7 @@ class Pipeline:
         telemetry: TelemetryLog,
         labels: LabelLog,
         judge: Judge,
-        signer: Signer,
+        pen: Pen,
         clock: Clock,
         arrived: Wake,
         published: Wake,
@@ -50,7 +50,7 @@ class Pipeline:
         self._telemetry = telemetry
         self._labels = labels
         self._judge = judge
-        self._signer = signer
+        self._pen = pen
         self._clock = clock
         self._arrived = arrived
         self._published = published
@@ -160,8 +160,8 @@ class Pipeline:
 
     def _entry(self, emission: Emission) -> Entry:
         return Entry(
-            label=sign_label(emission.label, self._signer),
-            key_id=self._signer.key_id,
+            label=self._pen.sign(emission.label),
+            key_id=self._pen.key_id,
             evidence=emission.evidence,
             evidence_cid=emission.evidence_cid,
             actor=emission.actor,

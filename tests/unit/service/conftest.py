@@ -34,6 +34,7 @@ from labeler.service.query import Labels
 from labeler.service.recover import recover
 from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
 from labeler.service.schema import load_lexicons
+from labeler.service.signing import Pen
 from labeler.service.stream import StreamLimits, Streams
 from labeler.service.submit import Submit
 from labeler.service.wake import Wake
@@ -134,8 +135,9 @@ class Service:
         intake = Intake()
         recovered = await recover(self.telemetry, bounds.checkpoint, self.judge, intake)
         self.ingest = Ingest(self.telemetry, intake, self.clock, self.arrived, self.metrics, recovered)
+        pen = Pen(Signer(), DID)
         self.pipeline = Pipeline(
-            self.telemetry, self.labels, self.judge, Signer(), self.clock, self.arrived, self.published, self.metrics
+            self.telemetry, self.labels, self.judge, pen, self.clock, self.arrived, self.published, self.metrics
         )
         self.pipeline.start(bounds.checkpoint, bounds.head)
         self.streams = Streams(self.labels, self.published, LEXICONS, self.metrics, self.limits)
