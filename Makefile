@@ -46,6 +46,12 @@ cover: setup     ## labeler/atproto and labeler/reputation: every branch, by the
 mutants: setup   ## break 40 conformance rows on purpose; the named test of each must notice
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
+fuzz: setup      ## fuzz a running service for BUDGET seconds (600), from SEED on; tells every round
+	@$(BIN)/python tests/fuzz/rounds.py --seconds $(or $(BUDGET),600) $(if $(SEED),--seed $(SEED),)
+
+burst: setup     ## 20 000 labels while 200 subscribers join at random cursors, with figures
+	@BURST=full $(BIN)/python -m pytest tests/e2e/test_burst.py -q -s --timeout=600
+
 check: lint types imports  ## formatting, lint, types, import contracts
 
 lint: setup
