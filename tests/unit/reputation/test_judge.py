@@ -1,18 +1,19 @@
 """The fold: records in, label changes out."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from labeler.atproto import cbor
 from labeler.reputation import judge as module
-from labeler.reputation.decisions import Member
+from labeler.reputation.decisions import ActiveLabel, Member
 from labeler.reputation.events import Kind, SendEvent
 from labeler.reputation.inputs import Batch, Decision, Input, PolicyActivated, Tick, decode_input, encode_input
 from labeler.reputation.judge import DEFAULT_CAPS, Judge, slate_floor
-from labeler.reputation.windows import HOUR_S
+from labeler.reputation.policy import Policy
+from labeler.reputation.windows import HOUR_S, SubjectWindows
 
 if TYPE_CHECKING:
     from tests.unit.reputation.conftest import Story
@@ -257,6 +258,14 @@ class TestTime:
         story.wait(minutes=1)
         assert story.mail(good=200) == []
         assert "-mail-throttled" not in story.wait(hours=36)
+
+    def test_what_no_rule_looks_back_to_is_no_fresh_evidence_either(self, policy: Policy) -> None:
+        windows, hour = SubjectWindows(), 500_000
+        for number, age in enumerate([1, 24, 168, 169, 170, 400]):
+            windows.reached.record(f"r{number}", hour - age)
+        moment = datetime.fromtimestamp((hour - 300) * HOUR_S, tz=UTC)
+        throttled = ActiveLabel(moment, moment, moment + 400 * HOUR, "complaints", False)
+        assert Judge._fresh(policy, windows, throttled, hour * HOUR_S) == 3
 
     def test_repeats_last_24_then_72_hours_then_7_days(self, story: "Story") -> None:
         for hours in (24, 72, 168, 168):
