@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
+from labeler.atproto.curves import K256, P256, Curve
 from labeler.atproto.keys import PublicKey
 from labeler.atproto.syntax import check_did
 from labeler.errors import BadInput
 
+ACCOUNT_KEY: Final = "#atproto"
 LABEL_KEY: Final = "#atproto_label"
 LABELER_SERVICE: Final = "#atproto_labeler"
 
@@ -15,6 +18,12 @@ _HOST_LABEL: Final = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _HOST: Final = re.compile(rf"(?:{_HOST_LABEL}\.)+[a-zA-Z](?:[a-zA-Z0-9-]{{0,61}}[a-zA-Z0-9])?", re.ASCII)
 _ENDPOINT: Final = re.compile(r"(https?)://([a-zA-Z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?/?", re.ASCII)
 _LOCALHOST_DID: Final = re.compile(r"did:web:localhost(?:%3[Aa]([1-9][0-9]{0,4}))?", re.ASCII)
+
+# What held keys before Multikey: a bare point, its curve in the name (DID spec §Legacy Representation).
+_LEGACY_TYPES: Final[Mapping[str, Curve]] = {
+    "EcdsaSecp256k1VerificationKey2019": K256,
+    "EcdsaSecp256r1VerificationKey2019": P256,
+}
 
 # Names that lead nowhere public (handle spec §Additional Non-Syntax Restrictions; did:web takes the same list).
 _RESERVED_TLDS: Final = frozenset({"alt", "arpa", "example", "internal", "invalid", "local", "localhost", "onion"})
@@ -49,18 +58,16 @@ def label_key(document: object, did: str) -> PublicKey:
     Only `#atproto_label` counts: there is no falling back to the account's own key (label spec §Signatures). The first
     usable entry wins.
     """
-    for entry in _entries(document, did, "verificationMethod", LABEL_KEY):
-        if entry.get("type") != "Multikey" or entry.get("controller") != did:
-            continue
-        multikey = entry.get("publicKeyMultibase")
-        if not isinstance(multikey, str):
-            continue
-        try:
-            return PublicKey.from_multikey(multikey)
-        except BadInput as error:
-            if error.name == "UnsupportedKey":  # a good key, only not for us: the entries after it do not count
-                raise
-    raise BadInput(f"the DID document names no usable {LABEL_KEY} key")
+    return _key(document, did, LABEL_KEY, {})
+
+
+def account_key(document: object, did: str, kid: str = ACCOUNT_KEY) -> PublicKey:
+    """Return the key `did` signs its service-auth tokens with; raises `BadInput` if its document names none.
+
+    The first usable entry called `kid` whose controller is the account itself wins (DID spec §DID Documents); the
+    legacy types are still read.
+    """
+    return _key(document, did, kid, _LEGACY_TYPES)
 
 
 def labeler_endpoint(document: object, did: str) -> str:
@@ -85,6 +92,19 @@ def did_web_url(did: str) -> str:
     if host == did or not _is_public_host(host):
         raise BadInput("not a did:web of a public host name")
     return f"https://{host}/.well-known/did.json"
+
+
+def _key(document: object, did: str, fragment: str, legacy: Mapping[str, Curve]) -> PublicKey:
+    for entry in _entries(document, did, "verificationMethod", fragment):
+        kind, text = entry.get("type"), entry.get("publicKeyMultibase")
+        if entry.get("controller") != did or not isinstance(kind, str) or not isinstance(text, str):
+            continue
+        with suppress(BadInput):  # an unreadable or unknown key is passed over
+            if kind == "Multikey":
+                return PublicKey.from_multikey(text)
+            if kind in legacy:
+                return PublicKey.from_legacy_multibase(text, legacy[kind])
+    raise BadInput(f"the DID document names no usable {fragment} key")
 
 
 def _entries(document: object, did: str, section: str, fragment: str) -> Iterator[Mapping[str, Any]]:

@@ -1,29 +1,47 @@
 """JSON text as the protocol means it: one reading only (data model spec §JSON Representation; RFC 8259 §4, §8.2)."""
 
 import json
-from typing import Any, NoReturn
+import re
+from typing import Any, Final, NoReturn
 
 from labeler.errors import BadInput
 
+MAX_DEPTH: Final = 64  # as deep as our CBOR; the protocol's own messages need a handful
 
-def parse_json(raw: bytes | str) -> Any:
+_STRING_OR_BRACKET: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
+
+
+def parse_json(raw: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
     """Parse one JSON text; raises `BadInput` where parsers would disagree about its meaning.
 
     Refused: a key twice in one object, NaN and Infinity, bytes that are not UTF-8, lone surrogates, nesting deeper
-    than the interpreter can follow. Numbers with a fraction come back as float; the data model has none, so whoever
-    checks the value refuses them.
+    than `max_depth`. Numbers with a fraction come back as float; the data model has none, so whoever checks the value
+    refuses them.
     """
     try:
         text = raw if isinstance(raw, str) else raw.decode()
+        _check_depth(text, max_depth)
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
         json.dumps(value, ensure_ascii=False).encode()  # fails on lone surrogates, wherever they hide
-    except RecursionError:
-        raise BadInput("JSON: nested too deep") from None
     except UnicodeError:
         raise BadInput("JSON: text is not Unicode") from None
     except ValueError:
         raise BadInput("JSON: not well-formed") from None
     return value
+
+
+def _check_depth(text: str, limit: int) -> None:
+    """Count brackets before the parser does, whose own limit hangs on the interpreter and on how deep its caller is."""
+    if text.count("[") + text.count("{") <= limit:
+        return
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        if token[0] in "[{":
+            depth += 1
+            if depth > limit:
+                raise BadInput("JSON: nested too deep")
+        elif token[0] in "]}":
+            depth -= 1
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,48 +1,40 @@
 """Keys and signatures: ECDSA over SHA-256, 64 bytes r‖s, low-S (cryptography spec §ECDSA Signature Malleability).
 
-secp256k1 ("k256"), the curve every deployed labeler signs with, by libsecp256k1. A P-256 key is recognised and
-refused by name.
+One pair of classes for both curves of the protocol; `labeler.atproto.curves` knows the difference.
 """
 
 from typing import Final, Self
 
-import coincurve
-
+from labeler.atproto.curves import CURVES, K256, Curve
 from labeler.errors import BadInput
 
 _ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"  # base58btc
 _DIGITS: Final = {letter: digit for digit, letter in enumerate(_ALPHABET)}
-_MAX_MULTIKEY_CHARS: Final = 64  # a 33-byte point takes 49; base58 costs the square of its length
+_MAX_BASE58_CHARS: Final = 96  # a 65-byte point takes 90; base58 costs the square of its length
 _DID_KEY: Final = "did:key:"
-
-# Multicodec prefixes as varints (cryptography spec §Public Key Encoding; private keys as goat writes them).
-_K256_PUBLIC: Final = b"\xe7\x01"
-_K256_PRIVATE: Final = b"\x81\x26"
-_P256: Final = frozenset({b"\x80\x24", b"\x86\x26"})
-
-_ORDER: Final = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141  # SEC 2 §2.4.1
-_HALF_ORDER: Final = _ORDER // 2
 
 
 class PublicKey:
     """A public key that verifies strictly. Equal when the keys are equal; `multikey` and `did_key` are its names."""
 
-    __slots__ = ("_point", "did_key", "multikey")
+    __slots__ = ("_point", "curve", "did_key", "multikey")
 
-    def __init__(self, compressed: bytes) -> None:
+    def __init__(self, compressed: bytes, curve: Curve = K256) -> None:
         if len(compressed) != 33:
             raise BadInput("a public key is a compressed point of 33 bytes")
-        try:
-            self._point = coincurve.PublicKey(compressed)
-        except ValueError:
-            raise BadInput("the public key is no point of the curve") from None
-        self.multikey = _multibase(_K256_PUBLIC + compressed)
+        self._point = curve.load_point(compressed)
+        self.curve = curve
+        self.multikey = _multibase(curve.public_prefix + compressed)
         self.did_key = _DID_KEY + self.multikey
 
     @classmethod
     def from_multikey(cls, text: str) -> Self:
-        """Read `z…`, the `publicKeyMultibase` of a DID document; raises `BadInput`."""
-        return cls(_multikey_body(text, _K256_PUBLIC))
+        """Read `z…`, the `publicKeyMultibase` of a DID document; the prefix tells the curve. Raises `BadInput`."""
+        raw = _base58_bytes(text)
+        for curve in CURVES:
+            if raw.startswith(curve.public_prefix):
+                return cls(raw[2:], curve)
+        raise BadInput("not a multikey of a public key on k256 or p256")
 
     @classmethod
     def from_did_key(cls, text: str) -> Self:
@@ -51,17 +43,36 @@ class PublicKey:
             raise BadInput("not a did:key")
         return cls.from_multikey(text.removeprefix(_DID_KEY))
 
-    def verify(self, data: bytes, signature: bytes) -> bool:
+    @classmethod
+    def from_legacy_multibase(cls, text: str, curve: Curve) -> Self:
+        """Read the point, compressed or not, that DID documents held before Multikey (DID spec §Legacy Representation).
+
+        It carries no prefix: the type of the verification method told the curve. Raises `BadInput`.
+        """
+        return cls(curve.load_point(_base58_bytes(text)).compressed, curve)
+
+    @property
+    def alg(self) -> str:
+        """What a JWT calls this key's signatures: ES256K or ES256."""
+        return self.curve.alg
+
+    def verify(self, data: bytes, signature: bytes, *, low_s: bool = True) -> bool:
         """Tell whether `signature` (r‖s) is this key's over SHA-256 of `data`; any malformed signature is simply False.
 
         r and s must lie in 1…n-1 and s in the lower half, or a stranger could make a second valid signature from one
-        he saw (cryptography spec §ECDSA Signature Malleability).
+        he saw (cryptography spec §ECDSA Signature Malleability). `low_s=False` takes either half: for JWTs alone, whose
+        usual libraries know no low-S.
         """
         if len(signature) != 64:
             return False
-        r, s = signature[:32], signature[32:]
-        if not 0 < int.from_bytes(r, "big") < _ORDER or not 0 < int.from_bytes(s, "big") <= _HALF_ORDER:
+        order = self.curve.order
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+        if not 0 < r < order or not 0 < s < order:
             return False
+        if s > order // 2:
+            if low_s:
+                return False
+            s = order - s
         return self._point.verify(_der(r, s), data)
 
     def __eq__(self, other: object) -> bool:
@@ -77,59 +88,71 @@ class PublicKey:
 class PrivateKey:
     """A signing key. Nothing prints its secret: `repr` shows the public half, only `multikey()` gives it away."""
 
-    __slots__ = ("_secret", "public_key")
+    __slots__ = ("_secret", "_signer", "public_key")
 
-    def __init__(self, secret: bytes) -> None:
-        if len(secret) != 32 or not 0 < int.from_bytes(secret, "big") < _ORDER:
-            raise BadInput("a private key is 32 bytes, a number from 1 to n-1")
-        self._secret = coincurve.PrivateKey(secret)
-        self.public_key = PublicKey(self._secret.public_key.format(compressed=True))
+    def __init__(self, secret: bytes, curve: Curve = K256) -> None:
+        self._signer = curve.load_secret(secret)
+        self._secret = secret
+        self.public_key = PublicKey(self._signer.point.compressed, curve)
 
     @classmethod
-    def from_bytes(cls, secret: bytes) -> Self:
+    def from_bytes(cls, secret: bytes, curve: Curve = K256) -> Self:
         """Take the 32 bytes of the secret number, big-endian; raises `BadInput`."""
-        return cls(secret)
+        return cls(secret, curve)
 
     @classmethod
-    def from_hex(cls, text: str) -> Self:
-        """Read 64 hex digits; raises `BadInput`, without quoting them."""
+    def from_hex(cls, text: str, curve: Curve = K256) -> Self:
+        """Read 64 hex digits, which say nothing of the curve; raises `BadInput`, without quoting them."""
         try:
-            return cls(bytes.fromhex(text)) if len(text) == 64 else cls(b"")
+            return cls(bytes.fromhex(text) if len(text) == 64 else b"", curve)
         except ValueError:
             raise BadInput("a private key in hex is 64 digits") from None
 
     @classmethod
     def from_multikey(cls, text: str) -> Self:
-        """Read `z3vL…`, the form other atproto tools write; raises `BadInput`, without quoting it."""
-        return cls(_multikey_body(text, _K256_PRIVATE))
+        """Read `z3vL…` (k256) or `z42t…` (p256), the form other tools write; raises `BadInput`, without quoting it."""
+        raw = _base58_bytes(text)
+        for curve in CURVES:
+            if raw.startswith(curve.private_prefix):
+                return cls(raw[2:], curve)
+        raise BadInput("not a multikey of a private key on k256 or p256")
+
+    @property
+    def curve(self) -> Curve:
+        """The curve of both halves."""
+        return self.public_key.curve
+
+    @property
+    def alg(self) -> str:
+        """What a JWT calls this key's signatures: ES256K or ES256."""
+        return self.curve.alg
 
     def sign(self, data: bytes) -> bytes:
         """Sign SHA-256 of `data`: r‖s, 64 bytes, low-S, deterministic (RFC 6979)."""
-        return self._secret.sign_recoverable(data)[:64]
+        r, s = self._signer.sign(data)
+        return r.to_bytes(32, "big") + min(s, self.curve.order - s).to_bytes(32, "big")
 
     def multikey(self) -> str:
         """Write the secret as multikey, for a key file."""
-        return _multibase(_K256_PRIVATE + self._secret.secret)
+        return _multibase(self.curve.private_prefix + self._secret)
 
     def __repr__(self) -> str:
         return f"PrivateKey of {self.public_key.did_key}"
 
 
-def _multikey_body(text: str, prefix: bytes) -> bytes:
-    """Undo base58btc and strip the multicodec prefix; the text may be secret, so no error quotes it."""
-    if not text.startswith("z") or len(text) > _MAX_MULTIKEY_CHARS:
-        raise BadInput("not a multikey: base58btc, starting with z, of a compressed key")
+def _base58_bytes(text: str) -> bytes:
+    """Undo multibase base58btc; the text may be secret, so no error quotes it."""
+    if not text.startswith("z") or len(text) > _MAX_BASE58_CHARS:
+        raise BadInput("not a multikey: base58btc, starting with z, of one key")
     number = 0
     for letter in text[1:]:
         if letter not in _DIGITS:
             raise BadInput("not a multikey: a letter outside base58btc")
         number = number * 58 + _DIGITS[letter]
     raw = number.to_bytes((number.bit_length() + 7) // 8, "big")
-    if raw[:2] in _P256:
-        raise BadInput("P-256 keys are not supported", name="UnsupportedKey")
-    if raw[:2] != prefix or text != _multibase(raw):
-        raise BadInput("not a multikey of the kind wanted here")
-    return raw[2:]
+    if text != _multibase(raw):  # leading 1s stand for zero bytes, which begin neither a prefix nor a point
+        raise BadInput("not a multikey: zero bytes in front")
+    return raw
 
 
 def _multibase(raw: bytes) -> str:
@@ -141,14 +164,12 @@ def _multibase(raw: bytes) -> str:
     return "z" + "".join(reversed(letters))
 
 
-def _der(r: bytes, s: bytes) -> bytes:
-    """Wrap r and s in DER, the form libsecp256k1's binding takes."""
+def _der(r: int, s: int) -> bytes:
+    """Wrap r and s in DER, the form both libraries take."""
     first, second = _der_integer(r), _der_integer(s)
     return bytes((0x30, len(first) + len(second))) + first + second
 
 
-def _der_integer(number: bytes) -> bytes:
-    digits = number.lstrip(b"\0")
-    if digits[0] & 0x80:  # DER integers have a sign
-        digits = b"\0" + digits
+def _der_integer(number: int) -> bytes:
+    digits = number.to_bytes(number.bit_length() // 8 + 1, "big")  # DER integers have a sign: one spare bit
     return bytes((2, len(digits))) + digits

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from labeler.atproto.did_document import did_web_url, label_key, labeler_document, labeler_endpoint
+from labeler.atproto.did_document import account_key, did_web_url, label_key, labeler_document, labeler_endpoint
 from labeler.atproto.keys import PrivateKey, PublicKey
 from labeler.errors import BadInput
 
@@ -97,7 +97,7 @@ def test_a_document_of_somebody_else_is_refused(read: Callable[[object, str], ob
 
 
 def test_the_documents_of_the_plc_directory() -> None:
-    """Rows 230, 231 and 235: before, with and after a change of the label key (to a curve we do not use)."""
+    """Rows 230, 231 and 235: before, with and after a change of the label key (to the other curve)."""
     did = FILE["plc"]["did"]
     before, labeler, rotated = FILE["plc"]["didDocuments"]
     with pytest.raises(BadInput, match="names no usable"):
@@ -106,8 +106,17 @@ def test_the_documents_of_the_plc_directory() -> None:
         labeler_endpoint(before, did)
     assert label_key(labeler, did).did_key == "did:key:zQ3shcuUu375YycnBiTryNWG8rTYsHWnhxszoDKiA3bo1uL4Q"
     assert labeler_endpoint(labeler, did) == "https://labeler.example.com"
-    with pytest.raises(BadInput, match="P-256"):
-        label_key(rotated, did)
+    assert label_key(rotated, did).did_key == f"did:key:{P256_MULTIKEY}"
+    assert labeler_endpoint(rotated, did) == "https://labeler.example.com"
+    for document in (before, labeler, rotated):
+        assert account_key(document, did).did_key == "did:key:zQ3shqC7Gs3duMZVYWoEnzrpJZeshykPPRDT2mc15QsKXrrTF"
+
+
+@pytest.mark.row(54)
+def test_the_label_key_may_be_the_account_s_own() -> None:
+    """One key under both names is a label key as good as any."""
+    both = [method(id=f"{DID}#atproto"), method()]
+    assert label_key(document(verificationMethod=both), DID) == KEY
 
 
 @pytest.mark.parametrize("methods", [None, {}, "key", [], [None, "x", 1], [method(id=DID + "#atproto")]], ids=str)
@@ -142,8 +151,8 @@ def test_the_first_usable_entry_wins(unusable: dict[str, Any]) -> None:
 def test_a_key_of_the_other_curve_is_the_key_and_not_passed_over() -> None:
     """Others verify with the first entry; taking the second would part us from them."""
     entries = [method(publicKeyMultibase=P256_MULTIKEY), method()]
-    with pytest.raises(BadInput, match="P-256"):
-        label_key(document(verificationMethod=entries), DID)
+    assert label_key(document(verificationMethod=entries), DID).multikey == P256_MULTIKEY
+    assert label_key(document(verificationMethod=entries[::-1]), DID) == KEY
 
 
 @pytest.mark.parametrize(

@@ -48,19 +48,6 @@ def test_a_key_reads_and_writes_as_the_reference_does(key: dict[str, Any]) -> No
         assert same.sign(b"data") == private.sign(b"data")
 
 
-@pytest.mark.parametrize("key", P256, ids=name)
-def test_a_p256_key_is_refused_by_name(key: dict[str, Any]) -> None:
-    """It is a good key, only not one we can use: the error says so, and so does its name."""
-    for refused in (
-        lambda: PublicKey.from_did_key(key["didKey"]),
-        lambda: PublicKey.from_multikey(key["publicKeyMultibase"]),
-        lambda: PrivateKey.from_multikey(key["privateKeyMultikey"]),
-    ):
-        with pytest.raises(BadInput, match="P-256") as caught:
-            refused()
-        assert caught.value.name == "UnsupportedKey"
-
-
 @pytest.mark.parametrize("key", BAD_KEYS, ids=name)
 @pytest.mark.row(51)
 def test_a_malformed_public_key_is_refused(key: dict[str, Any]) -> None:
