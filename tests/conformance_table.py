@@ -41,11 +41,19 @@ def _is_row(node: ast.AST) -> bool:
 
 
 def _numbers(call: ast.Call, where: str) -> tuple[int, ...]:
-    numbers = []
+    numbers: list[int] = []
     for argument in call.args:
-        if not isinstance(argument, ast.Constant) or type(argument.value) is not int:
-            raise ValueError(f"{where}, line {call.lineno}: rows are written as plain numbers")
-        numbers.append(argument.value)
+        match argument:
+            case ast.Constant(value=int(number)):
+                numbers.append(number)
+            case ast.Starred(
+                value=ast.Call(
+                    func=ast.Name(id="range"), args=[ast.Constant(value=int(first)), ast.Constant(value=int(end))]
+                )
+            ):
+                numbers += range(first, end)
+            case _:
+                raise ValueError(f"{where}, line {call.lineno}: rows are plain numbers or *range(first, end)")
     return tuple(numbers)
 
 

@@ -44,7 +44,7 @@ async def test_a_new_log_is_empty(open_log: OpenLog) -> None:
         assert await log.evidence(1) is None
 
 
-@pytest.mark.row(137, 140)
+@pytest.mark.row(137, 138, 140)
 async def test_seqs_count_up_from_one_in_the_order_of_append(open_log: OpenLog, entry: MakeEntry) -> None:
     """Row 137: positive and strictly increasing; row 140: in the order of commits."""
     async with open_log() as log:
@@ -72,6 +72,7 @@ async def test_a_label_comes_back_as_it_was_signed(open_log: OpenLog, entry: Mak
         assert [row.body for row in rows] == [each.label.to_bytes() for each in written]
 
 
+@pytest.mark.row(134, 327)
 async def test_read_is_exclusive_of_its_cursor_and_ends_at_the_limit(open_log: OpenLog, entry: MakeEntry) -> None:
     """Row 134: `seq > cursor`."""
     async with open_log() as log:

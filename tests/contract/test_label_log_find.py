@@ -89,6 +89,7 @@ URIS = (
         (["\ud800", "did:plc:alice"], [], ["did:plc:alice"]),
     ],
 )
+@pytest.mark.row(90, 91, 92, 94, 95, 96)
 async def test_patterns(
     open_log: OpenLog, entry: MakeEntry, exact: list[str], prefixes: list[str], expected: list[str]
 ) -> None:
@@ -110,6 +111,7 @@ async def test_patterns(
         ("2026-06-01T11:00:00-02:00", True),
     ],
 )
+@pytest.mark.row(72, 73, 108)
 async def test_expired_labels_are_left_out_at_their_instant(
     open_log: OpenLog, entry: MakeEntry, exp: str, there: bool
 ) -> None:
@@ -121,6 +123,7 @@ async def test_expired_labels_are_left_out_at_their_instant(
         assert len(await log.read(0, 10)) == 2
 
 
+@pytest.mark.row(67, 106, 108)
 async def test_negations_stay_and_replaced_labels_do_not(open_log: OpenLog, entry: MakeEntry) -> None:
     """Rows 106, 108: mirrors need the negation; even an `exp` on it takes nothing away."""
     async with open_log() as log:
@@ -141,6 +144,7 @@ async def test_after_and_limit(open_log: OpenLog, entry: MakeEntry) -> None:
 
 
 @pytest.mark.parametrize("prefixes", [("",), ("did:plc:",), ("did:plc:keep", "did:plc:move")])
+@pytest.mark.row(102, 105)
 async def test_paging_meets_everything_once_while_others_write(
     open_log: OpenLog, entry: MakeEntry, prefixes: tuple[str, ...]
 ) -> None:

@@ -57,6 +57,79 @@ def test_the_path_is_the_name(file: Path) -> None:
     assert load(file)["id"] == ".".join(file.relative_to(FOLDER).with_suffix("").parts)
 
 
+@every(OURS)
+@pytest.mark.row(290, 291)
+def test_authorities_are_domains_in_letters(file: Path) -> None:
+    """The group of a name is a domain of ours in reverse, and its segments are letters and nothing else."""
+    *group, name = load(file)["id"].split(".")
+    assert group[:2] == ["email", "atmos"]
+    assert len(group) == 3
+    assert all(re.fullmatch(r"[a-z]+", segment) for segment in group)
+    assert LOWER_CAMEL.fullmatch(name)
+
+
+@every(FILES)
+@pytest.mark.row(288, 289)
+def test_a_file_has_one_main_of_a_primary_type_or_is_all_definitions(file: Path) -> None:
+    """`lexicon` 1, an id, definitions; records and permission sets would be primary too, and there are none."""
+    document = load(file)
+    assert set(document) <= {"lexicon", "id", "description", "defs"}
+    assert document["lexicon"] == 1
+    assert document["defs"]
+    kinds = {name: schema["type"] for name, schema in document["defs"].items()}
+    primary = [name for name, kind in kinds.items() if kind in ("query", "procedure", "subscription", "record")]
+    assert primary in ([], ["main"])
+    assert (file.stem == "defs") == ("main" not in kinds) or kinds["main"] == "object"
+
+
+@every(FILES)
+@pytest.mark.row(300, 301, 302)
+def test_definitions_parameters_and_messages_keep_to_the_language(file: Path) -> None:
+    """No bare `ref` or `union`, plain parameters, messages that are unions, tokens named in full."""
+    for name, schema in load(file)["defs"].items():
+        assert schema["type"] not in ("ref", "union"), name
+        for field, param in schema.get("parameters", {}).get("properties", {}).items():
+            assert param.get("items", param)["type"] in ("boolean", "integer", "string"), field
+        assert "nullable" not in schema.get("parameters", {})
+        if schema["type"] == "subscription":
+            assert schema["message"]["schema"]["type"] == "union"
+    for path, schema in schemas(load(file)["defs"]):
+        for value in schema.get("knownValues", ()):
+            assert not value.startswith("#"), path
+
+
+@every(OURS)
+@pytest.mark.row(304)
+def test_lists_of_any_length_come_in_pages(file: Path) -> None:
+    """What takes a `limit` takes a `cursor`, and gives one."""
+    main = load(file)["defs"].get("main", {})
+    params = main.get("parameters", {}).get("properties", {})
+    assert ("limit" in params) == ("cursor" in params)
+    if "cursor" in params:
+        assert main["output"]["schema"]["properties"]["cursor"]["type"] == "string"
+        assert "cursor" not in main["output"]["schema"]["required"]
+
+
+@pytest.mark.row(296, 297)
+def test_what_we_promised_is_still_there() -> None:
+    """The required fields and types of our methods as first published: fields may be added, as optional ones.
+
+    A breaking change needs a new name; a method still in flux would say `.temp.` or `.unspecced.` in its own.
+    """
+    promised = {
+        "email.atmos.telemetry.submitEvents": ({"events"}, {"accepted", "duplicates", "rejected"}),
+        "email.atmos.reputation.getStanding": ({"did"}, {"did", "standing", "labels"}),
+        "email.atmos.reputation.getPolicy": (set(), {"hash", "labels"}),
+        "email.atmos.reputation.getEvidence": (set(), {"seq", "evidenceCid", "evidence"}),
+    }
+    for nsid, (taken, given) in promised.items():
+        main = load(FOLDER.joinpath(*nsid.split(".")).with_suffix(".json"))["defs"]["main"]
+        asked = main.get("parameters") or main.get("input", {}).get("schema", {})
+        assert set(asked.get("required", ())) == taken, nsid
+        assert set(main["output"]["schema"]["required"]) == given, nsid
+    assert not [file for file in OURS if {"temp", "unspecced"} & set(load(file)["id"].split("."))]
+
+
 @every(FILES)
 @pytest.mark.row(303, 307)
 def test_every_main_is_described_and_endpoints_speak_of_auth(file: Path) -> None:

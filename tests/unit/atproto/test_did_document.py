@@ -96,6 +96,7 @@ def test_a_document_of_somebody_else_is_refused(read: Callable[[object, str], ob
         read(DOCUMENTS["wrong-id"]["doc"], DID)
 
 
+@pytest.mark.row(230, 235)
 def test_the_documents_of_the_plc_directory() -> None:
     """Rows 230, 231 and 235: before, with and after a change of the label key (to the other curve)."""
     did = FILE["plc"]["did"]
@@ -166,7 +167,7 @@ def test_a_key_of_the_other_curve_is_the_key_and_not_passed_over() -> None:
         ("http://localhost:65535/", "http://localhost:65535"),
     ],
 )
-@pytest.mark.row(223)
+@pytest.mark.row(223, 224)
 def test_an_endpoint_is_scheme_host_and_optional_port(endpoint: str, origin: str) -> None:
     """Row 223; plain HTTP only on localhost."""
     assert labeler_endpoint(document(service=[service(serviceEndpoint=endpoint)]), DID) == origin

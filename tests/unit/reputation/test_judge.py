@@ -229,6 +229,7 @@ class TestTheBreaker:
 
 
 class TestTime:
+    @pytest.mark.row(75)
     def test_a_throttle_clears_by_itself_without_a_word(self, story: "Story") -> None:
         story.mail(good=5, bad=3)
         assert story.active() == {"mail-throttled"}
@@ -238,6 +239,7 @@ class TestTime:
         assert story.judge.subjects[MEMBER].member.active == {}
         assert story.judge.due() is None
 
+    @pytest.mark.row(76)
     def test_renewals_come_at_half_life_and_do_not_drift(self, story: "Story") -> None:
         story.mail(good=5, bad=3)
         story.wait(days=3)
@@ -342,6 +344,7 @@ class TestTime:
 
 
 class TestOperators:
+    @pytest.mark.row(65, 66)
     def test_a_lift_negates_blocks_and_gives_a_clean_slate(self, story: "Story") -> None:
         story.mail(good=5, bad=10)
         assert story.decide(negate=["mail-suspended", "mail-throttled"]) == ["-mail-suspended"]
@@ -401,6 +404,7 @@ class TestOperators:
 
 
 class TestTheStream:
+    @pytest.mark.row(34)
     def test_cts_is_strictly_increasing_per_label_even_within_one_millisecond(self, story: "Story") -> None:
         for _ in range(3):
             story.decide(apply=["mail-throttled"], hours=5)
@@ -424,6 +428,7 @@ class TestTheStream:
         story.batch(*mail)
         assert [emission.label.uri for emission in story.emissions] == ["did:plc:a", "did:plc:b", "did:plc:c"]
 
+    @pytest.mark.row(4, 9, 33, 74)
     def test_a_label_says_who_what_when_and_until(self, story: "Story") -> None:
         story.mail(good=5, bad=3)
         emission = story.last()
@@ -448,6 +453,7 @@ class TestTheStream:
             assert story.judge._judge(did, subject, story.now) == []
         assert story.batch() == []
 
+    @pytest.mark.row(49)
     def test_replay_gives_the_same_bytes(self, story: "Story", shipped: str) -> None:
         now = story.now
         mail = tuple(event for _ in range(4) for event in story.message(BAD))

@@ -21,12 +21,14 @@ async def ready(service: "Service") -> tuple[int, dict[str, Any]]:
     return status, body["checks"]
 
 
+@pytest.mark.row(185)
 async def test_health_tells_the_version(service: "Service") -> None:
     """Row 185."""
     status, body, _ = await service.call("GET", "/xrpc/_health")
     assert (status, list(body)) == (200, ["version"])
 
 
+@pytest.mark.row(185)
 async def test_health_fails_with_the_label_log(service: "Service") -> None:
     service.labels.broken = True
     status, body, _ = await service.call("GET", "/xrpc/_health")
@@ -104,6 +106,7 @@ async def test_metrics_are_prometheus_text_without_addresses(service: "Service",
     assert "did:" not in text
 
 
+@pytest.mark.row(222, 227, 228)
 async def test_the_did_document_leads_to_key_and_endpoint(service: "Service") -> None:
     """Rows 222 to 228."""
     status, document, headers = await service.call("GET", "/.well-known/did.json")
@@ -120,6 +123,7 @@ async def test_another_did_method_has_no_document_here(service: "Service") -> No
     assert page.status == 404
 
 
+@pytest.mark.row(187)
 async def test_tools_and_crawlers_find_their_files(service: "Service") -> None:
     """Row 187."""
     _, body, _ = await service.call("GET", "/.well-known/ozone-metadata.json")

@@ -21,11 +21,13 @@ async def uris(service: "Service", **params: Any) -> list[str]:
     return [label["uri"] for label in body["labels"]]
 
 
+@pytest.mark.row(101, 113)
 async def test_a_fresh_labeler_answers_an_empty_list(service: "Service") -> None:
     """Row 113."""
     assert await service.query(uriPatterns="*", limit=1) == (200, {"labels": []})
 
 
+@pytest.mark.row(90, 91, 92, 94, 95, 96, 175)
 async def test_exact_and_prefix_patterns_are_or_ed(service: "Service") -> None:
     for uri in ("did:plc:a", "did:plc:ab", "did:plc:b", "at://did:plc:a/app.bsky.feed.post/1"):
         await service.publish(1, did=uri)
@@ -43,6 +45,7 @@ async def test_exact_and_prefix_patterns_are_or_ed(service: "Service") -> None:
 
 
 @pytest.mark.parametrize("pattern", ["at://*/app.bsky.feed.post", "at://**", "**", "*a"])
+@pytest.mark.row(93)
 async def test_a_star_may_only_stand_last(service: "Service", pattern: str) -> None:
     """Row 93: the words are the reference's."""
     status, body = await service.query(uriPatterns=pattern)
@@ -50,6 +53,7 @@ async def test_a_star_may_only_stand_last(service: "Service", pattern: str) -> N
 
 
 @pytest.mark.parametrize("params", [{}, {"uriPatterns": ""}, {"uriPatterns[]": "*"}])
+@pytest.mark.row(90)
 async def test_patterns_are_required(service: "Service", params: dict[str, str]) -> None:
     """Row 90."""
     status, body = await service.query(**params)
@@ -57,12 +61,14 @@ async def test_patterns_are_required(service: "Service", params: dict[str, str])
 
 
 @pytest.mark.parametrize("limit", ["0", "251", "-1", "abc", "1.5", "1e2", "0x10", " 10", ["1", "2"]])
+@pytest.mark.row(98)
 async def test_limits_out_of_range_are_refused(service: "Service", limit: Any) -> None:
     """Row 98."""
     status, body = await service.query(uriPatterns="*", limit=limit)
     assert (status, body["error"]) == (400, "InvalidRequest")
 
 
+@pytest.mark.row(98, 176)
 async def test_an_empty_limit_is_the_default(service: "Service") -> None:
     await service.publish(60)
     assert len(await uris(service, uriPatterns="*", limit="")) == 50
@@ -70,6 +76,7 @@ async def test_an_empty_limit_is_the_default(service: "Service") -> None:
 
 
 @pytest.mark.parametrize("cursor", ["abc", "2abc", "-1", "1.5", "9" * 17, "٣"])
+@pytest.mark.row(99)
 async def test_a_cursor_that_is_not_ours_is_refused(service: "Service", cursor: str) -> None:
     """Row 99."""
     assert await service.query(uriPatterns="*", cursor=cursor) == (
@@ -78,6 +85,7 @@ async def test_a_cursor_that_is_not_ours_is_refused(service: "Service", cursor: 
     )
 
 
+@pytest.mark.row(102, 104, 105)
 async def test_pages_follow_each_other_and_the_last_has_no_cursor(service: "Service") -> None:
     """Rows 102 to 105."""
     await service.publish(7)
@@ -94,18 +102,21 @@ async def test_pages_follow_each_other_and_the_last_has_no_cursor(service: "Serv
     assert (seen, pages) == ([f"did:plc:member{number}" for number in range(1, 8)], 3)
 
 
+@pytest.mark.row(104)
 async def test_a_full_last_page_has_no_cursor(service: "Service") -> None:
     await service.publish(3)
     _, body = await service.query(uriPatterns="*", limit=3)
     assert (len(body["labels"]), "cursor" in body) == (3, False)
 
 
+@pytest.mark.row(100)
 async def test_cursor_zero_begins_at_the_beginning(service: "Service") -> None:
     """Row 100."""
     await service.publish(2)
     assert len(await uris(service, uriPatterns="*", cursor="0")) == 2
 
 
+@pytest.mark.row(97, 101)
 async def test_only_our_own_source_has_labels(service: "Service") -> None:
     """Row 97."""
     await service.publish(1)
@@ -142,6 +153,7 @@ async def test_negations_stay_and_what_they_took_back_is_gone(service: "Service"
     assert [(label["val"], label.get("neg")) for label in body["labels"]] == [("mail-throttled", True)]
 
 
+@pytest.mark.row(108)
 async def test_expired_labels_are_left_out(service: "Service") -> None:
     """Row 108."""
     event = {
@@ -156,6 +168,7 @@ async def test_expired_labels_are_left_out(service: "Service") -> None:
     assert await uris(service, uriPatterns="*") == []
 
 
+@pytest.mark.row(111)
 def test_at_most_a_hundred_patterns_are_answered() -> None:
     """Row 111."""
     assert len(read_patterns([f"did:plc:{number}" for number in range(100)])[0]) == 100

@@ -44,6 +44,7 @@ async def closing(ws: ClientWebSocketResponse) -> tuple[int | None, str | None]:
     return message.data, message.extra
 
 
+@pytest.mark.row(131, 133)
 async def test_cursor_zero_replays_everything_and_goes_on_live(service: "Service") -> None:
     await service.publish(3)
     async with service.subscribe("?cursor=0") as ws:
@@ -52,6 +53,7 @@ async def test_cursor_zero_replays_everything_and_goes_on_live(service: "Service
         assert await seqs(ws, 2) == [4, 5]
 
 
+@pytest.mark.row(120, 141, 153)
 async def test_a_frame_carries_one_verifiable_label(service: "Service") -> None:
     await service.publish(1)
     async with service.subscribe("?cursor=0") as ws:
@@ -60,6 +62,7 @@ async def test_a_frame_carries_one_verifiable_label(service: "Service") -> None:
     assert frame == LabelsFrame(1, (stored.label,))
 
 
+@pytest.mark.row(130)
 async def test_without_a_cursor_only_new_labels_come(service: "Service") -> None:
     """Row 130."""
     await service.publish(3)
@@ -68,6 +71,7 @@ async def test_without_a_cursor_only_new_labels_come(service: "Service") -> None
         assert await seqs(ws, 1) == [4]
 
 
+@pytest.mark.row(129)
 async def test_an_empty_cursor_is_no_cursor(service: "Service") -> None:
     await service.publish(3)
     async with service.subscribe("?cursor=") as ws:
@@ -75,6 +79,7 @@ async def test_an_empty_cursor_is_no_cursor(service: "Service") -> None:
         assert await seqs(ws, 1) == [4]
 
 
+@pytest.mark.row(133, 134, 327)
 async def test_the_cursor_is_the_last_seq_seen(service: "Service") -> None:
     """Row 134: exclusive."""
     await service.publish(5)
@@ -90,6 +95,7 @@ async def test_a_cursor_at_the_head_waits(service: "Service") -> None:
 
 
 @pytest.mark.parametrize(("published", "cursor"), [(0, 1), (2, 3), (2, 2**53 - 1)])
+@pytest.mark.row(125, 126, 127, 132)
 async def test_a_cursor_from_the_future_is_an_error_frame(service: "Service", published: int, cursor: int) -> None:
     """Rows 126, 132: the frame and the close code of the reference, byte for byte."""
     await service.publish(published)
@@ -101,6 +107,7 @@ async def test_a_cursor_from_the_future_is_an_error_frame(service: "Service", pu
         assert await closing(ws) == (1008, "FutureCursor")
 
 
+@pytest.mark.row(132)
 async def test_cursor_zero_is_fine_on_an_empty_log(service: "Service") -> None:
     async with service.subscribe("?cursor=0") as ws:
         await service.publish(1)
@@ -108,6 +115,7 @@ async def test_cursor_zero_is_fine_on_an_empty_log(service: "Service") -> None:
 
 
 @pytest.mark.parametrize("query", ["abc", "1.5", "-1", "1e2", "0x10", "9" * 400, "1&cursor=2", "%20"])
+@pytest.mark.row(126, 128, 129)
 async def test_a_bad_cursor_is_an_error_frame(service: "Service", query: str) -> None:
     """Row 129."""
     async with service.subscribe(f"?cursor={query}") as ws:
@@ -117,6 +125,7 @@ async def test_a_bad_cursor_is_an_error_frame(service: "Service", query: str) ->
         assert await closing(ws) == (1008, "InvalidRequest")
 
 
+@pytest.mark.row(124, 135, 136, 328)
 async def test_a_cursor_before_the_history_is_told_so(service: "Service", monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows 135, 136: OutdatedCursor first, then what is left; none for cursor 0."""
     await service.publish(5)
@@ -138,6 +147,7 @@ async def test_a_cursor_before_the_history_is_told_so(service: "Service", monkey
         assert isinstance(frame, LabelsFrame)
 
 
+@pytest.mark.row(118, 329)
 async def test_a_plain_get_is_426(service: "Service") -> None:
     """Row 118."""
     status, body, headers = await service.call("GET", PATH)
@@ -146,6 +156,7 @@ async def test_a_plain_get_is_426(service: "Service") -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "HEAD"])
+@pytest.mark.row(118)
 async def test_other_verbs_are_405(service: "Service", method: str) -> None:
     status, _, headers = await service.call(method, PATH)
     assert (status, headers["Allow"]) == (405, "GET")
@@ -158,6 +169,7 @@ async def test_a_broken_handshake_is_a_bad_request(service: "Service", version: 
     assert (status, body["error"]) in [(400, "InvalidRequest"), (426, "UpgradeRequired")]
 
 
+@pytest.mark.row(147)
 async def test_clients_may_talk_and_nobody_listens(service: "Service") -> None:
     """Row 147."""
     async with service.subscribe() as ws:
@@ -167,6 +179,7 @@ async def test_clients_may_talk_and_nobody_listens(service: "Service") -> None:
         assert await seqs(ws, 1) == [1]
 
 
+@pytest.mark.row(148)
 async def test_pings_are_answered(service: "Service") -> None:
     async with service.subscribe(autoping=False) as ws:
         await ws.ping(b"are you there")
@@ -174,6 +187,7 @@ async def test_pings_are_answered(service: "Service") -> None:
         assert (message.type, message.data) == (WSMsgType.PONG, b"are you there")
 
 
+@pytest.mark.row(154, 155)
 async def test_no_subprotocol_and_no_compression_are_agreed(service: "Service") -> None:
     """Rows 154, 155."""
     async with service.subscribe(protocols=["xrpc.v1.json"], compress=15) as ws:
@@ -181,6 +195,7 @@ async def test_no_subprotocol_and_no_compression_are_agreed(service: "Service") 
         assert not ws.compress
 
 
+@pytest.mark.row(150)
 async def test_shutdown_delivers_what_is_there_and_closes_with_1001(service: "Service") -> None:
     """Row 150."""
     async with service.subscribe() as ws:
@@ -194,6 +209,7 @@ async def test_shutdown_delivers_what_is_there_and_closes_with_1001(service: "Se
     assert refused.value.status == 503, "nobody gets in any more"
 
 
+@pytest.mark.row(133)
 async def test_live_and_replay_show_the_same_labels(service: "Service") -> None:
     """Subscribers joining at any moment of a running publication see every seq once, in order."""
     total = 600
@@ -231,6 +247,7 @@ async def test_subscribers_standing_together_share_one_read(
     assert reads.count(0) == 1
 
 
+@pytest.mark.row(67, 139)
 async def test_a_superseded_label_leaves_a_gap_and_no_disorder(service: "Service") -> None:
     """Row 139."""
     await service.publish(3, did="did:plc:same")
@@ -265,6 +282,7 @@ async def impatient(service: "Service") -> AsyncIterator["Service"]:
     await running.stop()
 
 
+@pytest.mark.row(118, 158)
 async def test_too_many_subscriptions_are_429_before_the_upgrade(service: "Service") -> None:
     """Row 158."""
     running = type(service)(limits=StreamLimits(subscribers=2))
@@ -284,6 +302,7 @@ async def test_too_many_subscriptions_are_429_before_the_upgrade(service: "Servi
     await running.stop()
 
 
+@pytest.mark.row(158, 189)
 async def test_one_address_cannot_take_all_places(service: "Service") -> None:
     running = type(service)(limits=StreamLimits(per_address=1))
     await running.start()
@@ -329,6 +348,7 @@ async def ended(service: "Service", reason: str) -> None:
     await service.until(lambda: service.metric("labeler_subscriptions_ended_total", reason=reason))
 
 
+@pytest.mark.row(145, 146)
 async def test_a_reader_that_never_reads_is_cut_off_and_disturbs_nobody(impatient: "Service") -> None:
     async with raw_subscription(impatient, "?cursor=0"), impatient.subscribe("?cursor=0") as ws:
         following = asyncio.create_task(seqs(ws, 2001))
@@ -339,6 +359,7 @@ async def test_a_reader_that_never_reads_is_cut_off_and_disturbs_nobody(impatien
         assert await following == list(range(1, 2002))
 
 
+@pytest.mark.row(127, 145)
 async def test_a_stuck_reader_that_comes_back_finds_the_reason(
     impatient: "Service", monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -363,6 +384,7 @@ async def test_a_stuck_reader_that_comes_back_finds_the_reason(
     assert tail.endswith(b"\x03\xf0ConsumerTooSlow"), "1008"
 
 
+@pytest.mark.row(146)
 async def test_a_slow_reader_that_moves_is_served_to_the_end(impatient: "Service") -> None:
     await impatient.publish(300, size=1000)
     async with raw_subscription(impatient, "?cursor=0") as sock:
@@ -376,6 +398,7 @@ async def test_a_slow_reader_that_moves_is_served_to_the_end(impatient: "Service
     assert impatient.metric("labeler_subscriptions_ended_total", reason="ConsumerTooSlow") == 0
 
 
+@pytest.mark.row(149)
 async def test_a_peer_that_answers_no_ping_is_dropped(impatient: "Service") -> None:
     """Row 149."""
     async with raw_subscription(impatient):
@@ -411,6 +434,7 @@ async def test_a_client_that_leaves_frees_its_place(service: "Service") -> None:
     assert service.metric("labeler_subscriptions_ended_total", reason="left") == 2
 
 
+@pytest.mark.row(127)
 async def test_our_own_mistake_ends_a_stream_with_1011(
     service: "Service", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -440,6 +464,7 @@ async def test_corruption_found_by_a_stream_is_reported(service: "Service", monk
     assert [str(error) for error in service.corrupted] == ["label 1 cannot be read"]
 
 
+@pytest.mark.row(151)
 async def test_big_labels_make_small_pages(service: "Service") -> None:
     """What is written to a socket at once stays near its bound, however large the labels are."""
     await service.publish(200, size=8000)
@@ -450,6 +475,7 @@ async def test_big_labels_make_small_pages(service: "Service") -> None:
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
+@pytest.mark.row(153)
 async def test_messages_are_framed_as_rfc_6455_has_it(size: int) -> None:
     message = binary_message(b"x" * size)
     assert message[0] == 0x82
