@@ -15,7 +15,12 @@ const control = createServer(async (request, response) => {
   try {
     let body = ''
     for await (const chunk of request) body += chunk
-    const { uri, val, neg, exp } = JSON.parse(body)
+    const { uri, val, neg, exp, prune } = JSON.parse(body)
+    if (prune) {
+      await server.db.execute('DELETE FROM labels')
+      response.writeHead(204).end()
+      return
+    }
     const { id } = await server.createLabel({ uri, val, ...(neg ? { neg } : {}), ...(exp ? { exp } : {}) })
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ seq: id }))
   } catch (error) {
