@@ -5,21 +5,16 @@ guessed. Rule 3: a key is overridden by `LABELER_SECTION__KEY` (`LABELER_RELAYS_
 """
 
 import difflib
-import ipaddress
 import itertools
 import json
 import os
-import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -27,137 +22,28 @@ from pydantic import (
     field_validator,
 )
 
-from labeler.atproto.did_document import did_web_url
-from labeler.atproto.syntax import check_did
-from labeler.errors import BadInput, Misconfigured
+from labeler.errors import Misconfigured
+from labeler.settings_values import (
+    Bytes,
+    Count,
+    Did,
+    File,
+    Folder,
+    Hostname,
+    KeyFile,
+    Listen,
+    Medium,
+    Network,
+    Origin,
+    OwnDid,
+    Seconds,
+    Sha256,
+    did_of,
+)
 
 PREFIX: Final = "LABELER_"
 TOKEN_VARIABLE: Final = "LABELER_TOKEN"  # noqa: S105 - the name of a variable, not a token
 SHOWN_HASH_CHARS: Final = 8
-
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-
-
-def _did(text: str) -> str:
-    try:
-        return check_did(text)
-    except BadInput:
-        raise ValueError("not a DID; write did:web:<hostname> or did:plc:…") from None
-
-
-def _own_did(text: str) -> str:
-    if _did(text).startswith("did:web:"):
-        try:
-            did_web_url(text)
-        except BadInput as error:
-            raise ValueError(f"{error.message}; the others could not fetch its document") from None
-    return text
-
-
-def did_of(hostname: str) -> str:
-    """Return the did:web of a host; the colon before a port is written %3A (DID spec §did:web)."""
-    return "did:web:" + hostname.replace(":", "%3A")
-
-
-def _hostname(text: str) -> str:
-    name = text.lower()
-    try:
-        did_web_url(did_of(name))
-    except BadInput:
-        raise ValueError(
-            "not a public host name; write it like labeler.example.com, or localhost:8080 for a trial"
-        ) from None
-    return name
-
-
-def _listen(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not colon or not host or (":" in host and not bracketed):
-        raise ValueError("not host:port; write it like 127.0.0.1:8080 or [::1]:8080")
-    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
-        raise ValueError("its port is not a number up to 65535; write it like 127.0.0.1:8080")
-    return text
-
-
-def _hash(text: str) -> str:
-    if _SHA256.fullmatch(text.lower()) is None:
-        raise ValueError('not a SHA-256 in hex (64 digits); get it with: printf %s "$TOKEN" | sha256sum')
-    return text.lower()
-
-
-def _sqlite(text: str) -> str:
-    if text != "sqlite":
-        raise ValueError('not a storage of this version; write "sqlite"')
-    return text
-
-
-def _written(value: Any) -> Any:
-    """Defaults are checked like what stands in the file, and there a path is text."""
-    return str(value) if isinstance(value, Path) else value
-
-
-def _beside(path: Path, info: ValidationInfo) -> Path:
-    """Relative paths are relative to the file they stand in."""
-    folder: Path = (info.context or {}).get("folder", Path())
-    return Path(os.path.abspath(folder / path))  # `..` goes, links stay
-
-
-def _folder(path: Path) -> Path:
-    mode = _mode(path)
-    if mode is not None and not stat.S_ISDIR(mode):
-        raise ValueError(f"{path} is not a folder")
-    return path
-
-
-def _file(path: Path) -> Path:
-    mode = _mode(path)
-    if mode is None:
-        raise ValueError(f"no such file: {path}")
-    if not stat.S_ISREG(mode):
-        raise ValueError(f"{path} is not a file")
-    return path
-
-
-def _key_file(path: Path) -> Path:
-    mode = _mode(path)
-    if mode is None:
-        raise ValueError(f"no such file: {path}; make a key with: labeler keygen {path}")
-    if not stat.S_ISREG(mode):
-        raise ValueError(f"{path} is not a file")
-    if mode & _OTHERS:
-        raise ValueError(f"mode {stat.S_IMODE(mode):04o} lets others at the signing key; chmod 600 {path}")
-    return path
-
-
-def _mode(path: Path) -> int | None:
-    """Type and permissions, None where there is nothing."""
-    try:
-        return path.stat().st_mode
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ValueError(f"{path} cannot be looked at: {error.strerror}") from error
-
-
-def _network(text: str) -> str:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError:
-        raise ValueError("not a network; write it like 127.0.0.0/8 or ::1/128") from None
-    return text
-
-
-_PATH: Final = (BeforeValidator(_written), AfterValidator(_beside))
-
-Did = Annotated[str, AfterValidator(_did)]
-Sha256 = Annotated[str, AfterValidator(_hash)]
-Medium = Annotated[str, AfterValidator(_sqlite)]
-Network = Annotated[str, AfterValidator(_network)]
-Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class _Section(BaseModel):
@@ -169,26 +55,24 @@ class _Section(BaseModel):
 class Service(_Section):
     """Who the labeler is, where it listens, where its files lie."""
 
-    hostname: Annotated[str, AfterValidator(_hostname)] = Field(
-        description="Public host name; localhost:<port> for a trial on one machine."
-    )
-    did: Annotated[str, AfterValidator(_own_did)] = Field(
+    hostname: Hostname = Field(description="Public host name; localhost:<port> for a trial on one machine.")
+    did: OwnDid = Field(
         default_factory=lambda data: did_of(data["hostname"]),
         description="The labeler's DID, source of every label. Default: did:web:<hostname>.",
     )
-    listen: Annotated[str, AfterValidator(_listen)] = Field(
+    listen: Listen = Field(
         default="127.0.0.1:8080",
         description="Address and port of the HTTP server; TLS is the reverse proxy's business.",
     )
-    data_dir: Annotated[Path, *_PATH, AfterValidator(_folder)] = Field(
+    data_dir: Folder = Field(
         default=Path("data"), description="Folder of the two logs and the lock; made on the first start."
     )
-    signing_key_file: Annotated[Path, *_PATH, AfterValidator(_key_file)] = Field(
+    signing_key_file: KeyFile = Field(
         default=Path("signing.key"),
         strict=False,
         description="The label key, 32 bytes of hex or a multikey, mode 0600.",
     )
-    policy_file: Annotated[Path, *_PATH, AfterValidator(_file)] = Field(
+    policy_file: File = Field(
         default=Path("policy.toml"), description="The policy; taken up again whenever it changes."
     )
     trusted_proxies: tuple[Network, ...] = Field(
@@ -249,6 +133,25 @@ class Limits(_Section):
     silent_seconds: Seconds = Field(default=600.0, description="A subscriber with unread labels may be silent so long.")
 
 
+class Identity(_Section):
+    """How other DIDs are looked up, and how ours is watched."""
+
+    plc_directory: Origin = Field(default="https://plc.directory", description="Where did:plc documents are fetched.")
+    accept_bare_audience: bool = Field(
+        default=True,
+        description="Take service-auth tokens whose audience is our DID without #atproto_labeler, as account hosts "
+        "still send them.",
+    )
+    allow_local: bool | None = Field(
+        default=None,
+        description="Let did:web:localhost in, for trials. Default: where service.hostname is localhost.",
+    )
+    document_seconds: Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)] = Field(
+        default=300.0, description="How long a DID document is remembered; five minutes at most."
+    )
+    check_seconds: Seconds = Field(default=300.0, description="Between looks at our own DID document.")
+
+
 class Settings(_Section):
     """The whole configuration."""
 
@@ -257,6 +160,13 @@ class Settings(_Section):
     relays: tuple[Relay, ...] = Field(default=(), description="Mail relays that may send telemetry.")
     operators: tuple[Operator, ...] = Field(default=(), description="Who may decide.")
     limits: Limits = Field(default=Limits(), description="What one client may ask of the service.")
+    identity: Identity = Field(default=Identity(), description="How other DIDs are looked up, and how ours is watched.")
+
+    @property
+    def allow_local(self) -> bool:
+        """Whether did:web:localhost is somebody here: as told, or in a trial on one machine."""
+        local = self.service.hostname.partition(":")[0] == "localhost"
+        return local if self.identity.allow_local is None else self.identity.allow_local
 
     @field_validator("operators")
     @classmethod
@@ -353,7 +263,10 @@ def _typed(fields: Mapping[str, Any], key: str | int, text: str) -> Any:
     """A variable is text; numbers and lists are read out of it as JSON."""
     if not isinstance(key, str) or key not in fields:
         return text
-    if fields[key].annotation not in (int, float) and get_origin(fields[key].annotation) is not tuple:
+    if (
+        not {int, float, bool} & {fields[key].annotation, *get_args(fields[key].annotation)}
+        and get_origin(fields[key].annotation) is not tuple
+    ):
         return text
     try:
         return json.loads(text)

@@ -10,23 +10,34 @@ import ipaddress
 import logging
 import signal
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 
 from labeler.adapters.clock import SystemClock
+from labeler.adapters.did_http import HttpDids
 from labeler.adapters.keyfile import KeyFileSigner
 from labeler.adapters.lock import FileLock
 from labeler.adapters.sqlite import SqliteLabelLog, SqliteTelemetryLog
+from labeler.atproto.service_auth import AuthPolicy
 from labeler.errors import Corrupt, Misconfigured, Unavailable
-from labeler.ports import Clock, LabelLog, Signer, TelemetryLog
+from labeler.ports import Clock, DidResolver, LabelLog, Signer, TelemetryLog
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
-from labeler.service.access import Access, Caller, Operator, Relay, Role, require_operator, require_relay
+from labeler.service.access import (
+    Access,
+    Caller,
+    Operator,
+    Relay,
+    Role,
+    require_anyone,
+    require_operator,
+    require_relay,
+)
+from labeler.service.did_cache import CachedDids
 from labeler.service.health import Health
 from labeler.service.http import Http, Method, Procedure, Query, Subscription
 from labeler.service.identity import Identity
@@ -40,6 +51,9 @@ from labeler.service.query import Labels
 from labeler.service.recover import recover
 from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
 from labeler.service.schema import load_lexicons
+from labeler.service.self_check import SelfCheck
+from labeler.service.service_auth import ServiceAuth
+from labeler.service.signals import taken
 from labeler.service.signing import Pen, Rotation
 from labeler.service.stream import StreamLimits, Streams
 from labeler.service.submit import Submit
@@ -96,17 +110,35 @@ async def run(
     """
     stop = stop or asyncio.Event()
     corrupt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    async with _assembled(settings) as labeler:
+    async with (
+        _assembled(settings) as labeler,
+        _published(settings) as dids,
+        _remembered(dids, settings, labeler) as kept,
+    ):
+        self_check = SelfCheck(
+            settings.service.did,
+            labeler.signer.key_id,
+            settings.service.endpoint,
+            dids,
+            labeler.pipeline,
+            labeler.metrics,
+        )
         health = Health(
-            labeler.telemetry, labeler.labels, labeler.ingest, labeler.pipeline, labeler.clock, labeler.metrics
+            labeler.telemetry,
+            labeler.labels,
+            labeler.ingest,
+            labeler.pipeline,
+            labeler.clock,
+            labeler.metrics,
+            self_check,
         )
         lexicons = load_lexicons()
         streams = Streams(labeler.shown, labeler.published, lexicons, labeler.metrics, _stream_limits(settings))
         identity = Identity(settings.service.did, labeler.signer.key_id, settings.service.endpoint)
         http = Http(
-            _methods(settings, labeler, streams),
+            _methods(settings, labeler, streams, self_check),
             {**identity.pages(), **health.pages()},
-            Access(_callers(settings)),
+            _access(settings, labeler, kept),
             lexicons,
             labeler.metrics,
             lambda error: None if corrupt.done() else corrupt.set_exception(error),
@@ -117,9 +149,11 @@ async def run(
                 watching = group.create_task(labeler.policy.watch(_policy_text(labeler)))
                 failing = group.create_task(_forward(corrupt))
                 await runner.setup()
-                with _signals(stop, labeler.policy):  # before anybody is told that we are here
+                with taken(_actions(stop, labeler.policy)):  # before anybody is told that we are here
                     url = await _listen(runner, settings)
                     log.info("serving", extra={"fields": {"listen": url, "did": settings.service.did}})
+                    # Not before: a did:web may lead back to us.
+                    checking = group.create_task(self_check.watch(settings.identity.check_seconds))
                     if ready is not None:
                         ready(url)
                     await stop.wait()
@@ -127,8 +161,8 @@ async def run(
                 health.closing = True
                 for site in list(runner.sites):
                     await site.stop()
-                watching.cancel()
-                failing.cancel()
+                for task in (watching, failing, checking):
+                    task.cancel()
         finally:
             await streams.close()
             await runner.cleanup()
@@ -221,12 +255,12 @@ async def _working(settings: Settings, labeler: Labeler) -> AsyncIterator[asynci
         raise _first(errors) from errors
 
 
-def _methods(settings: Settings, labeler: Labeler, streams: Streams) -> dict[str, Method]:
+def _methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: SelfCheck) -> dict[str, Method]:
     ingest, judge, clock = labeler.ingest, labeler.judge, labeler.clock
     labels = Labels(labeler.shown, clock, settings.service.did)
     return {
-        "com.atproto.label.queryLabels": Query(labels.answer),
-        "com.atproto.label.subscribeLabels": Subscription(streams.subscribe),
+        "com.atproto.label.queryLabels": Query(self_check.agreeing(labels.answer)),
+        "com.atproto.label.subscribeLabels": Subscription(self_check.agreeing(streams.subscribe)),
         "email.atmos.telemetry.submitEvents": Procedure(
             Submit(ingest, labeler.metrics).answer,
             require_relay,
@@ -234,10 +268,8 @@ def _methods(settings: Settings, labeler: Labeler, streams: Streams) -> dict[str
             raw=True,
             turns=asyncio.Semaphore(BATCHES_AT_ONCE),
         ),
-        "email.atmos.reputation.getStanding": Query(GetStanding(judge, clock).answer, checked=True),
-        "email.atmos.reputation.getEvidence": Query(
-            GetEvidence(labeler.labels).answer, lambda caller: require_operator(caller, Role.TRIAGE), checked=True
-        ),
+        "email.atmos.reputation.getStanding": Query(GetStanding(judge, clock).answer, checked=True, personal=True),
+        "email.atmos.reputation.getEvidence": Query(GetEvidence(labeler.labels).answer, require_anyone, checked=True),
         "email.atmos.reputation.getPolicy": Query(GetPolicy(judge, ingest).answer, checked=True),
         "tools.ozone.moderation.emitEvent": Procedure(
             EmitEvent(ingest, labeler.pipeline).answer,
@@ -258,13 +290,41 @@ def _stream_limits(settings: Settings) -> StreamLimits:
     )
 
 
-def _callers(settings: Settings) -> Iterator[tuple[str, Caller]]:
+def _members(settings: Settings) -> Iterator[tuple[str | None, Relay | Operator]]:
+    """Everybody the configuration names, with the hash of the token if there is one."""
     for relay in settings.relays:
-        if relay.token_sha256 is not None:
-            yield relay.token_sha256, Relay(relay.did)
+        yield relay.token_sha256, Relay(relay.did)
     for operator in settings.operators:
-        if operator.token_sha256 is not None:
-            yield operator.token_sha256, Operator(operator.did, Role[operator.role.upper()])
+        yield operator.token_sha256, Operator(operator.did, Role[operator.role.upper()])
+
+
+def _access(settings: Settings, labeler: Labeler, dids: DidResolver) -> Access:
+    members = list(_members(settings))
+    policy = AuthPolicy(bare_audience=settings.identity.accept_bare_audience, localhost_issuer=settings.allow_local)
+    service_auth = ServiceAuth(
+        settings.service.did,
+        dids,
+        labeler.clock,
+        labeler.metrics,
+        known=[member.did for _, member in members],
+        policy=policy,
+    )
+    tokens: list[tuple[str, Caller]] = [(digest, member) for digest, member in members if digest is not None]
+    return Access(tokens, service_auth, [member for _, member in members])
+
+
+def _published(settings: Settings) -> HttpDids:
+    return HttpDids(settings.identity.plc_directory, own=settings.service.did, allow_local=settings.allow_local)
+
+
+@asynccontextmanager
+async def _remembered(dids: DidResolver, settings: Settings, labeler: Labeler) -> AsyncIterator[DidResolver]:
+    known = [settings.service.did, *(member.did for _, member in _members(settings))]
+    kept = CachedDids(dids, labeler.metrics, known=known, keep=settings.identity.document_seconds)
+    try:
+        yield kept
+    finally:
+        await kept.close()
 
 
 def _telemetry_log(settings: Settings) -> AbstractAsyncContextManager[TelemetryLog]:
@@ -296,21 +356,9 @@ async def _listen(runner: web.BaseRunner, settings: Settings) -> str:
     return f"http://{shown}:{runner.addresses[0][1]}"
 
 
-@contextmanager
-def _signals(stop: asyncio.Event, policy: PolicyFile) -> Iterator[None]:
-    """SIGTERM and SIGINT end the service, SIGHUP reads the policy file again. Only a main thread gets signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    actions = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: policy.reload}
-    for number, action in actions.items():
-        loop.add_signal_handler(number, action)
-    try:
-        yield
-    finally:
-        for number in actions:
-            loop.remove_signal_handler(number)
+def _actions(stop: asyncio.Event, policy: PolicyFile) -> dict[signal.Signals, Callable[[], None]]:
+    """SIGTERM and SIGINT end the service, SIGHUP reads the policy file again."""
+    return {signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: policy.reload}
 
 
 async def _forward(corrupt: asyncio.Future[None]) -> None:

@@ -15,7 +15,7 @@ from labeler.atproto.syntax import is_did
 from labeler.cli.console import note, say, show_json
 from labeler.cli.options import AsJson
 from labeler.errors import BadInput, Misconfigured
-from labeler.settings import did_of
+from labeler.settings_values import did_of
 
 app = typer.Typer(add_completion=False)
 

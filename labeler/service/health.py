@@ -15,6 +15,7 @@ from labeler.service.http import Plain, json_response
 from labeler.service.ingest import Ingest
 from labeler.service.observe import Metrics
 from labeler.service.pipeline import Pipeline
+from labeler.service.self_check import SelfCheck
 
 CHECK_SECONDS: Final = 5.0  # a log that takes longer to say where it ends is not serving
 LAG_SECONDS: Final = 60.0  # records waiting, and none judged for so long
@@ -34,6 +35,7 @@ class Health:
         pipeline: Pipeline,
         clock: Clock,
         metrics: Metrics,
+        self_check: SelfCheck | None = None,
     ) -> None:
         self._telemetry = telemetry
         self._labels = labels
@@ -41,6 +43,7 @@ class Health:
         self._pipeline = pipeline
         self._clock = clock
         self._metrics = metrics
+        self._self_check = self_check
         self.closing = False
 
     def pages(self) -> dict[str, Plain]:
@@ -72,6 +75,8 @@ class Health:
             "telemetry": self._check_telemetry(),
             "serving": {"ok": not self.closing},
         }
+        if self._self_check is not None:
+            checks["identity"] = self._self_check.check()
         ready = all(check["ok"] for check in checks.values())
         return json_response({"ready": ready, "checks": checks}, 200 if ready else 503)
 

@@ -48,11 +48,15 @@ Plain = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Query(NamedTuple):
-    """A method answered to GET. `allow` raises for callers who may not. `checked`: the answer goes by its lexicon."""
+    """A method answered to GET. `allow` raises for callers who may not. `checked`: the answer goes by its lexicon.
+
+    Where it does not matter who asks, nobody is asked: without `allow` and not `personal`, a token is not looked at.
+    """
 
     answer: Answer
     allow: Check | None = None
     checked: bool = False
+    personal: bool = False
 
 
 class Procedure(NamedTuple):
@@ -166,7 +170,9 @@ class Http:
 
     async def _query(self, nsid: str, query: Query, request: web.Request) -> web.StreamResponse:
         params = self._lexicons.check_params(nsid, request.query.items())
-        caller = self._access.identify(request.headers.get("Authorization"))
+        caller = None
+        if query.allow is not None or query.personal:
+            caller = await self._access.identify(request.headers.get("Authorization"), nsid)
         if query.allow is not None:
             query.allow(caller)
         await refuse_body(request)
@@ -177,7 +183,7 @@ class Http:
 
     async def _procedure(self, nsid: str, procedure: Procedure, request: web.Request) -> web.StreamResponse:
         params = self._lexicons.check_params(nsid, request.query.items()) if request.query_string else {}
-        caller = self._access.identify(request.headers.get("Authorization"))
+        caller = await self._access.identify(request.headers.get("Authorization"), nsid)
         procedure.allow(caller)
         async with procedure.turns:
             body: Any = await read_body(request, procedure.limit)

@@ -49,6 +49,21 @@ class Metrics:
         )
         self.frames = Counter("labeler_frames_sent", "Label frames handed to sockets.", registry=registry)
         self.requests = Counter("labeler_requests", "HTTP requests.", ["nsid", "status"], registry=registry)
+        self.service_auth = Counter(
+            "labeler_service_auth", "Service-auth tokens by what became of them.", ["result"], registry=registry
+        )
+        self.bare_audiences = Counter(
+            "labeler_bare_audience", "Service-auth tokens taken whose audience names no service.", registry=registry
+        )
+        self.did_lookups = Counter(
+            "labeler_did_lookups", "DID documents asked for, by outcome.", ["result"], registry=registry
+        )
+        self.identity_checks = Counter(
+            "labeler_identity_checks",
+            "Comparisons with our own DID document, by outcome.",
+            ["result"],
+            registry=registry,
+        )
         self.input_head = Gauge("labeler_input_head", "Newest position of the input log.", registry=registry)
         self.input_judged = Gauge("labeler_input_judged", "Position judged up to.", registry=registry)
         self.lag = Gauge("labeler_pipeline_lag_records", "Records waiting to be judged.", registry=registry)

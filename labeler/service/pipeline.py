@@ -64,6 +64,7 @@ class Pipeline:
         self.position = 0  # everything up to here is judged, and its labels are durable
         self.moved_at = 0.0  # when that last moved, by the loop's clock
         self.failed = False  # whether the newest append failed; readiness asks
+        self.held: str | None = None  # why nothing is judged and signed now
 
     def start(self, checkpoint: int, seq: int) -> None:
         """Begin after `checkpoint`; the judge must have taken every record up to it."""
@@ -80,9 +81,21 @@ class Pipeline:
             return
         if self._ended:
             raise Unavailable("the labeler is shutting down")
+        if self.held is not None:
+            raise Unavailable(self.held)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiters, (position, next(self._order), waiter))
         await waiter
+
+    def hold(self, reason: str) -> None:
+        """Judge and sign nothing until `release`; what comes in meanwhile waits in the input log."""
+        self.held = reason
+
+    def release(self) -> None:
+        """Go on where `hold` stopped."""
+        if self.held is not None:
+            self.held = None
+            self._arrived.wake()
 
     def close(self) -> None:
         """Take no more ticks; `run` finishes what the log holds and returns."""
@@ -106,12 +119,14 @@ class Pipeline:
     async def _walk(self, tick: Callable[[], Awaitable[int]]) -> None:
         while True:
             flag = self._arrived.flag()
-            if await self._advance():
+            if self.held is None and await self._advance():
                 continue
             if self._closing:
                 await self._store_checkpoint()
                 return
-            if self._timer_is_due():
+            if self.held is not None:
+                await wait(flag, IDLE_SECONDS)
+            elif self._timer_is_due():
                 await self._tick(tick)
             else:
                 await self._rest(flag)

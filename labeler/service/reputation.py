@@ -15,7 +15,7 @@ from labeler.reputation.definitions import DEFINITIONS, MAIL_REMOVED, MAIL_SUSPE
 from labeler.reputation.judge import Judge
 from labeler.reputation.policy import Policy
 from labeler.reputation.standing import standing
-from labeler.service.access import Operator
+from labeler.service.access import forbidden, may_see
 from labeler.service.http import Call
 from labeler.service.ingest import Ingest
 
@@ -31,9 +31,10 @@ class GetStanding:
         self._clock = clock
 
     async def answer(self, call: Call) -> dict[str, Any]:
-        """Answer state, labels, tier and caps; to operators also the numbers behind them."""
-        found = standing(self._judge, call.params["did"], self._clock.now())
-        return found.full() if isinstance(call.caller, Operator) else found.public
+        """Answer state, labels, tier and caps; to operators and the member itself also the numbers behind them."""
+        did = call.params["did"]
+        found = standing(self._judge, did, self._clock.now())
+        return found.full() if may_see(call.caller, did) else found.public
 
 
 class GetEvidence:
@@ -43,7 +44,10 @@ class GetEvidence:
         self._labels = labels
 
     async def answer(self, call: Call) -> dict[str, Any]:
-        """Answer the record by `seq`, or by `uri` and `val` the newest; raises `BadInput` when there is none."""
+        """Answer the record by `seq`, or by `uri` and `val` the newest.
+
+        Raises `BadInput` when there is none, or when it is about somebody else (403).
+        """
         params = call.params
         if "seq" in params:
             seq = params["seq"]
@@ -56,7 +60,10 @@ class GetEvidence:
         raw = await self._labels.evidence(seq)
         if raw is None:
             raise BadInput("There is no such label.", name="EvidenceNotFound")
-        answer: dict[str, Any] = {"seq": seq, "evidenceCid": cbor.cid_of(raw), "evidence": cbor.decode(raw)}
+        evidence = cbor.decode(raw)
+        if not (isinstance(evidence, dict) and may_see(call.caller, str(evidence.get("did")))):
+            raise forbidden("Evidence is shown to operators, and to the account it is about.")
+        answer: dict[str, Any] = {"seq": seq, "evidenceCid": cbor.cid_of(raw), "evidence": evidence}
         if current is not None and current.seq == seq:
             answer["label"] = current.label.to_json()
         return answer

@@ -339,3 +339,34 @@ def test_the_key_may_belong_to_somebody_else_as_long_as_it_is_private(folder: Pa
     """Reading it is the signer's business; a verb that only asks the service needs no right to it."""
     (folder / "signing.key").chmod(0o000)
     assert load(folder, MINIMAL).service.signing_key_file == Path(os.path.realpath(folder)) / "signing.key"
+
+
+def test_in_a_trial_on_localhost_local_dids_are_somebody(folder: Path) -> None:
+    assert not load(folder, MINIMAL).allow_local
+    trial = '[service]\nhostname = "localhost:8080"\n'
+    assert load(folder, trial).allow_local
+    assert not load(folder, trial + "[identity]\nallow_local = false\n").allow_local
+    assert load(folder, MINIMAL, LABELER_IDENTITY__ALLOW_LOCAL="true").allow_local
+    assert not load(folder, MINIMAL, LABELER_IDENTITY__ACCEPT_BARE_AUDIENCE="false").identity.accept_bare_audience
+    assert "identity.allow_local" in refusal(folder, MINIMAL, LABELER_IDENTITY__ALLOW_LOCAL="yes")
+
+
+@pytest.mark.row(211)
+def test_nobody_s_key_is_remembered_for_more_than_five_minutes(folder: Path) -> None:
+    assert load(folder, MINIMAL).identity.document_seconds == 300
+    assert "document_seconds" in refusal(folder, MINIMAL + "[identity]\ndocument_seconds = 301\n")
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://plc.example.com", "https://plc.example.com:8443/", "http://localhost:2582"]
+)
+def test_a_plc_directory_is_an_origin(folder: Path, origin: str) -> None:
+    found = load(folder, MINIMAL + f'[identity]\nplc_directory = "{origin}"\n')
+    assert found.identity.plc_directory == origin.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "origin", ["", "plc.directory", "http://plc.directory", "https://plc.directory/path", "https://u:p@plc.directory"]
+)
+def test_what_is_no_plc_directory(folder: Path, origin: str) -> None:
+    assert "identity.plc_directory" in refusal(folder, MINIMAL + f'[identity]\nplc_directory = "{origin}"\n')

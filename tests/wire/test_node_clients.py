@@ -107,7 +107,7 @@ async def test_the_reference_api_labels_and_reads_page_by_page(
     assert all(label["verified"] for label in labels)
     assert not any("$type" in label for label in labels)
     refusals = {name: (answer[name]["error"], answer[name]["status"]) for name in ("wrongToken", "undeclared")}
-    assert refusals == {"wrongToken": ("AuthenticationRequired", 401), "undeclared": ("InvalidRequest", 400)}
+    assert refusals == {"wrongToken": ("BadJwt", 401), "undeclared": ("InvalidRequest", 400)}
     assert answer["badPattern"]["error"] == answer["badLimit"]["error"] == "InvalidRequest"
 
 

@@ -22,7 +22,16 @@ from labeler.ports import Entry
 from labeler.reputation.inputs import Input
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
-from labeler.service.access import Access, Caller, Operator, Relay, Role, require_operator, require_relay
+from labeler.service.access import (
+    Access,
+    Caller,
+    Operator,
+    Relay,
+    Role,
+    require_anyone,
+    require_operator,
+    require_relay,
+)
 from labeler.service.health import Health
 from labeler.service.http import Http, Method, Procedure, Query, Subscription
 from labeler.service.identity import Identity
@@ -180,9 +189,11 @@ class Service:
                 raw=True,
                 turns=asyncio.Semaphore(32),
             ),
-            "email.atmos.reputation.getStanding": Query(GetStanding(self.judge, self.clock).answer, checked=True),
+            "email.atmos.reputation.getStanding": Query(
+                GetStanding(self.judge, self.clock).answer, checked=True, personal=True
+            ),
             "email.atmos.reputation.getEvidence": Query(
-                GetEvidence(self.labels).answer, lambda caller: require_operator(caller, Role.TRIAGE), checked=True
+                GetEvidence(self.labels).answer, require_anyone, checked=True
             ),
             "email.atmos.reputation.getPolicy": Query(GetPolicy(self.judge, self.ingest).answer, checked=True),
             "tools.ozone.moderation.emitEvent": Procedure(

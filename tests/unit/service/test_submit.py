@@ -92,8 +92,8 @@ async def test_an_empty_batch_is_fine(service: "Service") -> None:
 @pytest.mark.parametrize(
     ("token", "status", "name"),
     [
-        (None, 401, "AuthenticationRequired"),
-        ("wrong", 401, "AuthenticationRequired"),
+        (None, 401, "MissingJwt"),
+        ("wrong", 401, "BadJwt"),
         ("moderator", 403, "Forbidden"),
         ("admin", 403, "Forbidden"),
     ],
