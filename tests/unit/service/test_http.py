@@ -45,6 +45,7 @@ STANDING = "/xrpc/email.atmos.reputation.getStanding?did=did:plc:alice"
         ("POST", "/livez", 405, "MethodNotAllowed"),
     ],
 )
+@pytest.mark.row(163, 164, 165, 166, 167, 168, 169, 170, 174)
 async def test_what_is_not_there_is_told_by_status(
     service: "Service", method: str, path: str, status: int, error: str
 ) -> None:
@@ -58,16 +59,19 @@ async def test_what_is_not_there_is_told_by_status(
         assert headers["Allow"]
 
 
+@pytest.mark.row(164)
 async def test_swapped_verbs_are_told_in_the_words_of_the_reference(service: "Service") -> None:
     _, body, _ = await service.call("POST", QUERY)
     assert body["message"] == "Incorrect HTTP method (POST) expected GET"
 
 
+@pytest.mark.row(166)
 async def test_one_trailing_slash_is_tolerated(service: "Service") -> None:
     status, _, _ = await service.call("GET", QUERY + "/?uriPatterns=*")
     assert status == 200
 
 
+@pytest.mark.row(116)
 async def test_head_answers_like_get_without_a_body(service: "Service") -> None:
     """Row 116."""
     status, body, headers = await service.call("HEAD", QUERY + "?uriPatterns=*")
@@ -76,6 +80,7 @@ async def test_head_answers_like_get_without_a_body(service: "Service") -> None:
 
 
 @pytest.mark.parametrize("path", [QUERY + "?uriPatterns=*", "/xrpc/com.example.lexicon.nope", "/nowhere", "/livez"])
+@pytest.mark.row(114, 184, 186)
 async def test_every_answer_may_be_read_by_any_page(service: "Service", path: str) -> None:
     """Row 184."""
     _, _, headers = await service.call("GET", path)
@@ -86,6 +91,7 @@ async def test_every_answer_may_be_read_by_any_page(service: "Service", path: st
 
 
 @pytest.mark.parametrize("path", [QUERY, EMIT, "/xrpc/com.example.lexicon.nope"])
+@pytest.mark.row(184, 287)
 async def test_preflight(service: "Service", path: str) -> None:
     headers = {
         "Origin": "https://app.example",
@@ -102,6 +108,7 @@ async def test_preflight(service: "Service", path: str) -> None:
 
 
 @pytest.mark.parametrize("nsid", ["com.atproto.label.queryLabels", "tools.ozone.moderation.emitEvent"])
+@pytest.mark.row(119)
 async def test_an_upgrade_on_what_is_no_subscription_is_404(service: "Service", nsid: str) -> None:
     """Row 119."""
     headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
@@ -111,6 +118,7 @@ async def test_an_upgrade_on_what_is_no_subscription_is_404(service: "Service", 
     assert status == 501
 
 
+@pytest.mark.row(179)
 async def test_a_body_on_a_query_is_refused_unless_empty(service: "Service") -> None:
     """Row 179."""
     status, body, _ = await service.call("GET", QUERY + "?uriPatterns=*", data=b"{}")
@@ -136,6 +144,7 @@ async def test_a_body_on_a_query_is_refused_unless_empty(service: "Service") -> 
         (b"\xff", {}, ""),
     ],
 )
+@pytest.mark.row(178, 181, 182, 190)
 async def test_bodies_that_are_no_input_are_400(
     service: "Service", data: bytes | None, headers: dict[str, str], message: str
 ) -> None:
@@ -145,6 +154,7 @@ async def test_bodies_that_are_no_input_are_400(
     assert message in body["message"]
 
 
+@pytest.mark.row(178)
 async def test_a_charset_is_ignored(service: "Service") -> None:
     status, body, _ = await service.call(
         "POST", EMIT, data=b"{}", token="moderator", headers={"Content-Type": "application/json; charset=utf-8"}
@@ -153,12 +163,14 @@ async def test_a_charset_is_ignored(service: "Service") -> None:
     assert "event" in body["message"]
 
 
+@pytest.mark.row(180)
 async def test_other_procedures_take_a_hundred_kibibytes(service: "Service") -> None:
     """Row 180."""
     status, body, _ = await service.call("POST", EMIT, data=b" " * 102_401, token="moderator")
     assert (status, body["error"]) == (413, "PayloadTooLarge")
 
 
+@pytest.mark.row(177)
 async def test_strangers_are_told_before_their_body_is_read(service: "Service") -> None:
     """Row 177."""
     status, body, headers = await service.call("POST", EMIT, data=b"{")
@@ -185,6 +197,7 @@ async def test_the_scheme_is_read_in_any_case(service: "Service", scheme: str) -
     assert status == 200
 
 
+@pytest.mark.row(171, 172)
 async def test_our_own_mistakes_are_told_as_500_without_details(
     service: "Service", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -217,6 +230,7 @@ async def test_corruption_found_by_a_request_is_reported(service: "Service", mon
     assert [str(error) for error in service.corrupted] == ["label 7 cannot be read"]
 
 
+@pytest.mark.row(111)
 async def test_long_urls_are_read(service: "Service") -> None:
     """Row 111."""
     status, _, _ = await service.call("GET", QUERY + "?uriPatterns=" + "x" * 8000 + "&uriPatterns=" + "y" * 8000)

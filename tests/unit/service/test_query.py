@@ -102,7 +102,7 @@ async def test_pages_follow_each_other_and_the_last_has_no_cursor(service: "Serv
     assert (seen, pages) == ([f"did:plc:member{number}" for number in range(1, 8)], 3)
 
 
-@pytest.mark.row(104)
+@pytest.mark.row(103, 104)
 async def test_a_full_last_page_has_no_cursor(service: "Service") -> None:
     await service.publish(3)
     _, body = await service.query(uriPatterns="*", limit=3)
