@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed
 NODE := tests/node/node_modules/.installed
 
-.PHONY: help setup demo test conformance conformance-table cover mutants check lint types imports format bench lock clean
+.PHONY: help setup demo test fuzz burst conformance conformance-table cover mutants check lint types imports format bench lock clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20

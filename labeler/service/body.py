@@ -15,6 +15,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 from labeler.errors import BadInput
 
 READ_SECONDS = 30.0  # a body that takes longer is not a slow link but a held connection
+GZIP_MEMBERS = 256  # each costs a copy of what follows it; block-wise writers need one for 64 KiB
 ZSTD_WINDOW_BYTES = 8 * 1024 * 1024  # RFC 8878 §3.1.1.1.2: decoders should support at least 8 MB
 
 
@@ -79,7 +80,11 @@ async def _arriving() -> AsyncIterator[None]:
 
 def _gunzip(raw: bytes, limit: int) -> bytes:
     out = bytearray()
+    members = 0
     while raw:  # RFC 1952 §2.2: a file may hold several members
+        members += 1
+        if members > GZIP_MEMBERS:
+            raise BadInput(f"The gzip body has more than {GZIP_MEMBERS} members.")
         member = zlib.decompressobj(wbits=31)
         try:
             out += member.decompress(raw, limit + 1 - len(out))

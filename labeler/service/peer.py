@@ -38,7 +38,7 @@ class Peer:
         self._request = request
         self._ws = ws
         self._patience = patience
-        self._heard = self._wrote = asyncio.get_running_loop().time()
+        self._heard = self._wrote = self._pinged = asyncio.get_running_loop().time()
         self._asked: float | None = None  # when the oldest ping went out that nothing has come back after
         self._socket = request.get_extra_info("socket")
         if self._socket is not None:
@@ -76,13 +76,17 @@ class Peer:
         self._wrote = asyncio.get_running_loop().time()
         return True
 
+    def until_ping(self) -> float:
+        """Seconds until the next ping is due, 0 when it is. A busy stream has pings, too: its peer may be gone."""
+        return max(0.0, self._pinged + self._patience.ping - asyncio.get_running_loop().time())
+
     async def ping(self) -> bool:
-        """Keep an idle connection alive; False when earlier pings went unanswered for too long.
+        """Keep a connection alive; False when earlier pings went unanswered for too long.
 
         Pongs come in order, behind everything the peer has not read yet: one that was sent labels since we last heard
         of it may be working through them, and gets more time.
         """
-        now = asyncio.get_running_loop().time()
+        now = self._pinged = asyncio.get_running_loop().time()
         if self._asked is None:
             self._asked = now
         busy = self._wrote > self._heard

@@ -185,6 +185,8 @@ class Streams:
             await peer.write(binary_message(start.info))
         cursor = start.cursor
         while True:
+            if not peer.until_ping() and not await peer.ping():
+                return SILENT
             flag = self._published.flag()
             try:
                 page = await self._pages.after(cursor)
@@ -201,8 +203,8 @@ class Streams:
                 continue  # something came in during the read
             elif self._closing:
                 return SHUTDOWN
-            elif not await wait(flag, self._limits.patience.ping) and not await peer.ping():
-                return SILENT
+            else:
+                await wait(flag, peer.until_ping())
 
 
 def client_address(request: web.Request, proxies: Iterable[Network]) -> str:
