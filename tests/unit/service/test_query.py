@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tests.unit.service.conftest import Service
 
 DID = "did:web:labeler.example.com"
+PATH = "/xrpc/com.atproto.label.queryLabels"
 
 
 async def uris(service: "Service", **params: Any) -> list[str]:
@@ -176,3 +177,25 @@ def test_at_most_a_hundred_patterns_are_answered() -> None:
         read_patterns([f"did:plc:{number}" for number in range(101)])
     with pytest.raises(BadInput):
         read_patterns(["did:plc:" + "x" * 8192])
+
+
+@pytest.mark.row(115)
+async def test_a_page_of_the_longest_labels_stays_small(service: "Service") -> None:
+    """Subjects are DIDs of at most 2 048 characters and values are few: the largest page is far below a megabyte."""
+    await service.publish(250, did="did:plc:{}" + "x" * 2000)
+    status, body, headers = await service.call("GET", f"{PATH}?uriPatterns=*&limit=250")
+    assert (status, len(body["labels"])) == (200, 250)
+    assert int(headers["Content-Length"]) < 1_000_000
+
+
+@pytest.mark.row(287)
+@pytest.mark.parametrize("header", ["did:plc:somebody;redact", "", '"', "did:plc:a, did:plc:a;redact"])
+async def test_who_else_is_asked_for_labels_is_no_matter_here(service: "Service", header: str) -> None:
+    """A labeler answers with its own labels; the two headers are for services that put labels beside content."""
+    await service.publish(1)
+    plain, _, _ = await service.call("GET", f"{PATH}?uriPatterns=*")
+    status, body, headers = await service.call(
+        "GET", f"{PATH}?uriPatterns=*", headers={"atproto-accept-labelers": header}
+    )
+    assert (status, plain, len(body["labels"])) == (200, 200, 1)
+    assert "atproto-content-labelers" not in headers
