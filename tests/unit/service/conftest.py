@@ -14,9 +14,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from labeler.adapters.did_static import StaticDids
 from labeler.adapters.memory import MemoryLabelLog, MemoryTelemetryLog
 from labeler.atproto.keys import PrivateKey
 from labeler.atproto.label import Label, sign_label
+from labeler.atproto.service_auth import AuthPolicy
 from labeler.errors import Corrupt, Unavailable
 from labeler.ports import Entry
 from labeler.reputation.inputs import Input
@@ -32,6 +34,7 @@ from labeler.service.access import (
     require_operator,
     require_relay,
 )
+from labeler.service.did_cache import CachedDids
 from labeler.service.health import Health
 from labeler.service.http import Http, Method, Procedure, Query, Subscription
 from labeler.service.identity import Identity
@@ -43,6 +46,7 @@ from labeler.service.query import Labels
 from labeler.service.recover import recover
 from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
 from labeler.service.schema import load_lexicons
+from labeler.service.service_auth import ServiceAuth
 from labeler.service.signing import Pen
 from labeler.service.stream import StreamLimits, Streams
 from labeler.service.submit import Submit
@@ -138,6 +142,9 @@ class Service:
     limits: StreamLimits = field(default_factory=StreamLimits)
     corrupted: list[Corrupt] = field(default_factory=list)
     signer_key: str = KEY.public_key.did_key
+    dids: StaticDids = field(default_factory=StaticDids)
+    members: list[Relay | Operator] = field(default_factory=list)
+    policy: AuthPolicy = field(default_factory=AuthPolicy)
 
     async def start(self) -> None:
         bounds = await self.labels.bounds()
@@ -161,7 +168,13 @@ class Service:
 
     async def _listen(self) -> None:
         identity = Identity(DID, Signer.key_id, "https://labeler.example.com")
-        access = Access((hashlib.sha256(token.encode()).hexdigest(), caller) for token, caller in TOKENS.items())
+        known = [member.did for member in self.members]
+        self.cache = CachedDids(self.dids, self.metrics, known=known)
+        access = Access(
+            [(hashlib.sha256(token.encode()).hexdigest(), caller) for token, caller in TOKENS.items()],
+            ServiceAuth(DID, self.cache, self.clock, self.metrics, known=known, policy=self.policy),
+            self.members,
+        )
         http = Http(
             self.methods(),
             {**identity.pages(), **self.health.pages()},
@@ -192,9 +205,7 @@ class Service:
             "email.atmos.reputation.getStanding": Query(
                 GetStanding(self.judge, self.clock).answer, checked=True, personal=True
             ),
-            "email.atmos.reputation.getEvidence": Query(
-                GetEvidence(self.labels).answer, require_anyone, checked=True
-            ),
+            "email.atmos.reputation.getEvidence": Query(GetEvidence(self.labels).answer, require_anyone, checked=True),
             "email.atmos.reputation.getPolicy": Query(GetPolicy(self.judge, self.ingest).answer, checked=True),
             "tools.ozone.moderation.emitEvent": Procedure(
                 EmitEvent(self.ingest, self.pipeline).answer, lambda caller: require_operator(caller, Role.TRIAGE)
@@ -205,6 +216,7 @@ class Service:
         await self.session.close()
         await self.streams.close()
         await self.runner.cleanup()
+        await self.cache.close()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
