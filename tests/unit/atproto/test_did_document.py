@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,80 @@ def test_a_key_of_the_other_curve_is_the_key_and_not_passed_over() -> None:
     entries = [method(publicKeyMultibase=P256_MULTIKEY), method()]
     assert label_key(document(verificationMethod=entries), DID).multikey == P256_MULTIKEY
     assert label_key(document(verificationMethod=entries[::-1]), DID) == KEY
+
+
+JWTS = json.loads((Path(__file__).parents[2] / "vectors" / "jwts.json").read_text())
+
+
+@pytest.mark.row(207, 208)
+def test_the_account_key_of_the_vectors() -> None:
+    """The issuers of the token vectors: by absolute and relative id, in the older form, or not at all."""
+    keys = {
+        key["note"].split(" of ")[-1]: key["didKey"] for key in JWTS["keys"] if "#atproto of" in key.get("note", "")
+    }
+    usable = dict.fromkeys(JWTS["didDocs"])
+    for did, found in JWTS["didDocs"].items():
+        with suppress(BadInput):
+            usable[did] = account_key(found, did).did_key
+    legacy = usable.pop("did:plc:legacyaaaaaaaaaaaaaaaaaa")
+    assert legacy == keys["did:plc:modaaaaaaaaaaaaaaaaaaaaa"]
+    assert {did for did, key in usable.items() if key is None} == {
+        "did:plc:nokeyaaaaaaaaaaaaaaaaaaa",
+        "did:plc:wrongctrlaaaaaaaaaaaaaaa",
+    }
+    for did in ("did:plc:modaaaaaaaaaaaaaaaaaaaaa", "did:web:mod.example.com"):
+        assert usable[did] == keys[did]
+    full = DOCUMENTS["didweb-full-account"]
+    assert account_key(full["doc"], DID).did_key == full["expect"]["atprotoKey"]
+
+
+def account(**changes: Any) -> dict[str, Any]:
+    return method(id="#atproto") | changes
+
+
+@pytest.mark.row(207)
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        account(type="JsonWebKey2020"),
+        account(type=None),
+        account(controller="did:web:evil.example.com"),
+        account(publicKeyMultibase=[KEY.multikey]),
+        account(publicKeyMultibase="zQ3sh"),
+        account(type="EcdsaSecp256k1VerificationKey2019"),  # a multikey is no bare point
+        account(id="#atproto_label"),
+        account(id="did:web:evil.example.com#atproto"),
+        account(id="x#atproto"),
+    ],
+    ids=str,
+)
+def test_the_first_usable_account_key_wins(unusable: dict[str, Any]) -> None:
+    p256 = account(publicKeyMultibase=P256_MULTIKEY, id=DID + "#atproto")
+    assert account_key(document(verificationMethod=[unusable, p256, account()]), DID).multikey == P256_MULTIKEY
+    with pytest.raises(BadInput, match="no usable #atproto key"):
+        account_key(document(verificationMethod=[unusable]), DID)
+
+
+@pytest.mark.row(194)
+def test_another_key_of_the_account_is_found_by_its_fragment() -> None:
+    assert account_key(document(), DID, "#atproto_label") == KEY
+    with pytest.raises(BadInput, match="no usable #other key"):
+        account_key(document(), DID, "#other")
+
+
+@pytest.mark.row(208)
+@pytest.mark.parametrize("key", JWTS["keys"], ids=lambda key: key["id"])
+def test_the_older_types_are_read_for_accounts_only(key: dict[str, Any]) -> None:
+    """The curve is in the name of the type, so the wrong name reads nothing. Labelers came after these types."""
+    names = ["EcdsaSecp256k1VerificationKey2019", "EcdsaSecp256r1VerificationKey2019"]
+    right, wrong = names if key["curve"] == "k256" else names[::-1]
+    entry = account(type=right, publicKeyMultibase=key["legacyMultibaseUncompressed"])
+    assert account_key(document(verificationMethod=[entry]), DID).did_key == key["didKey"]
+    for bad in (entry | {"type": wrong}, entry | {"type": "Multikey"}):
+        with pytest.raises(BadInput, match="no usable"):
+            account_key(document(verificationMethod=[bad]), DID)
+    with pytest.raises(BadInput, match="no usable"):
+        label_key(document(verificationMethod=[entry | {"id": "#atproto_label"}]), DID)
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,19 @@ def test_bytes_that_are_not_utf_8_are_refused() -> None:
         parse_json(b'"\xff"')
     with pytest.raises(BadInput, match="not well-formed"):
         parse_json("\ufeff{}".encode())
+
+
+@pytest.mark.row(190)
+def test_depth_is_counted_in_brackets_that_are_open() -> None:
+    """Not in brackets written, and not in those inside strings."""
+    assert parse_json("[" * 64 + "]" * 64)
+    assert parse_json("[" + ",".join(["[]"] * 1000) + "]") == [[]] * 1000
+    text = '{"[[[\\"[[[[": "{{{{\\\\"}'
+    assert parse_json(text, max_depth=1) == {'[[["[[[[': "{{{{\\"}
+    for deep in ("[" * 65 + "]" * 65, '{"a":' * 65 + "1" + "}" * 65, '[{"a":' * 33):
+        with pytest.raises(BadInput, match="deep"):
+            parse_json(deep)
+    with pytest.raises(BadInput, match="deep"):
+        parse_json("[[1]]", max_depth=1)
+    with pytest.raises(BadInput, match="not well-formed"):
+        parse_json('"[[', max_depth=1)
