@@ -156,12 +156,14 @@ async def test_a_name_with_any_private_address_is_refused(addresses: tuple[str, 
 @pytest.mark.parametrize(
     "address", ["93.184.215.14", "2606:2800:220:1::1", "::ffff:93.184.215.14", "64:ff9b::5db8:d70e"]
 )
+@pytest.mark.row(212)
 def test_public_addresses(address: str) -> None:
     assert is_public(address)
     assert not is_loopback(address)
 
 
 @pytest.mark.parametrize("address", ["", "localhost", "fe80::1%eth0", "1.2.3"])
+@pytest.mark.row(212)
 def test_what_is_no_public_address_to_connect_to(address: str) -> None:
     assert not is_public(address)
     assert not is_loopback(address)
