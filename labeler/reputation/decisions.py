@@ -253,7 +253,7 @@ def _made_untrue(member: Member, changes: list[Change], decision: Decision) -> l
     applied = [change.val for change in changes if change.verb is Verb.APPLY and change.val in ADVERSE]
     if not applied:
         return []
-    stale = {CLEAN_SENDER, *(ADVERSE - set(applied))}
+    stale = {CLEAN_SENDER, *(ADVERSE - {*applied, MAIL_REMOVED})}  # a removal ends by its own negation only
     if MAIL_REMOVED in applied:
         stale.add(RELAY_MEMBER)
     named = {change.val for change in changes}

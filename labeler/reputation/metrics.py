@@ -12,7 +12,7 @@ from statistics import NormalDist
 from typing import Final, NamedTuple
 
 from labeler.reputation.policy import Caps, Rule
-from labeler.reputation.windows import HOUR_S, MINUTE_S, SubjectWindows
+from labeler.reputation.windows import HOUR_S, MINUTE_S, DistinctWindow, SubjectWindows
 
 
 class Measurement(NamedTuple):
@@ -64,17 +64,26 @@ def _rate(k: int, n: int) -> Measurement:
     return Measurement(k, n, k / n if n else 0.0, k)
 
 
+def _out_of(seen: DistinctWindow, view: View, since: int) -> int:
+    """How many recipients a rate is out of: those in `seen`; or all addressed, while no delivery was ever reported.
+
+    Some relays report failures only. Without this their honest members would fail at every recipient they know of.
+    """
+    return (seen if view.windows.delivered.last else view.windows.addressed).count(since)
+
+
 def _invalid_recipients(view: View) -> Measurement:
     """Distinct recipients that do not exist, out of those whose existence is known."""
     since = view.since_s // HOUR_S
-    return _rate(view.windows.invalid.count(since), view.windows.reached.count(since))
+    k = view.windows.invalid.count(since)
+    return _rate(k, max(k, _out_of(view.windows.reached, view, since)))
 
 
 def _complaints(view: View) -> Measurement:
     """Distinct recipients that complained, out of those reached."""
     since = view.since_s // HOUR_S
     k = view.windows.complained.count(since)
-    return _rate(k, max(k, view.windows.delivered.count(since)))
+    return _rate(k, max(k, _out_of(view.windows.delivered, view, since)))
 
 
 def _hourly_volume(view: View) -> Measurement:

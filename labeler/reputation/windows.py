@@ -21,6 +21,7 @@ BINDING_HOURS: Final = 9 * 24  # an outcome may be 7 days late, and asynchronous
 CONTACT_HOURS: Final = 30 * 24  # who was reached in the month before is no first contact
 _MINUTES_SEEN: Final = 66  # the last hour, seen from a clock up to five minutes behind the newest event
 _MINUTES_KEPT: Final = 2 * _MINUTES_SEEN
+_KNOWN_KINDS: Final = frozenset(Kind)
 STASH_MAX: Final = 10_000  # messages per subject whose outcomes wait for an acceptance …
 STASH_DEPTH: Final = 16  # … and outcomes kept for each
 
@@ -167,7 +168,8 @@ class SubjectWindows:
         What lies before the hour `oldest` (`binding_floor`) binds no more, whether it has been swept already or not.
         """
         kind = event.kind
-        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        counted = kind if kind in _KNOWN_KINDS else "other"  # the set is open, our memory is not
+        self.kinds[counted] = self.kinds.get(counted, 0) + 1
         if kind == Kind.ACCEPTED:
             self._accept(relay, event, at_s, oldest, invalid_codes)
         elif kind in OUTCOMES:

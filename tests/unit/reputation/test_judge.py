@@ -392,6 +392,11 @@ class TestOperators:
         assert story.wait(days=60) == []
         assert story.active() == {"mail-removed"}
 
+    def test_a_lighter_label_does_not_take_a_removal_back(self, story: "Story") -> None:
+        story.decide(apply=["mail-removed"])
+        assert story.decide(apply=["mail-throttled"]) == ["+mail-throttled"]
+        assert story.decide(negate=["mail-removed"]) == ["-mail-removed"]
+
     def test_what_came_due_before_a_decision_happens_before_it(self, story: "Story") -> None:
         """The suspension ran out while nobody wrote a tick; a decision about another matter must not swallow it."""
         story.mail(bad=5)

@@ -87,10 +87,17 @@ def test_seconds_are_cut_off_and_buckets_are_whole() -> None:
 
 
 def test_invalid_recipients_out_of_those_whose_existence_is_known() -> None:
-    windows = filled(invalid=[5, 6], reached=[5, 6, 6, 7])
+    windows = filled(invalid=[5, 6], reached=[5, 6, 6, 7], delivered=[6, 7])
     assert measure("invalid-recipient-rate", windows) == (2, 4, 0.5, 2, None)
     assert measure("invalid-recipient-rate", windows, 6 * 3600 + 1) == (1, 3, 1 / 3, 1, None)
     assert measure("invalid-recipient-rate", SubjectWindows()) == (0, 0, 0.0, 0, None)
+
+
+def test_a_relay_that_reports_no_deliveries_makes_nobody_fail_at_everything() -> None:
+    """Five bounces in a thousand are half a percent, although nothing is known of the others."""
+    windows = filled(invalid=[5] * 5, reached=[5] * 5, complained=[5] * 2, addressed=[5] * 1000)
+    assert measure("invalid-recipient-rate", windows) == (5, 1000, 0.005, 5, None)
+    assert measure("complaint-rate", windows) == (2, 1000, 0.002, 2, None)
 
 
 def test_complaints_out_of_those_reached() -> None:
