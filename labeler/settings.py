@@ -123,6 +123,11 @@ class Limits(_Section):
 
     batch_bytes: Bytes = Field(default=2 * 1024 * 1024, description="Body of submitEvents, after decompression.")
     json_bytes: Bytes = Field(default=100 * 1024, description="Body of every other procedure.")
+    relay_requests: Count = Field(default=1_200_000, description="Requests of one relay in a window.")
+    address_requests: Count = Field(default=1_200_000, description="Requests of one address in a window.")
+    window_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        default=60, description="The window in which requests are counted."
+    )
     subscribers: Count = Field(default=5_000, description="Open label subscriptions in all.")
     subscribers_per_address: Count = Field(default=100, description="Open label subscriptions of one address.")
     slow_consumer_bytes: Bytes = Field(default=128 * 1024, description="What the kernel buffers for one subscriber.")

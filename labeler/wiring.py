@@ -37,17 +37,20 @@ from labeler.service.access import (
     require_operator,
     require_relay,
 )
+from labeler.service.address import Network
 from labeler.service.did_cache import CachedDids
 from labeler.service.health import Health
 from labeler.service.http import Http, Method, Procedure, Query, Subscription
 from labeler.service.identity import Identity
 from labeler.service.ingest import Ingest
+from labeler.service.landing import landing
 from labeler.service.observe import JsonLines, Metrics
 from labeler.service.operator import EmitEvent
 from labeler.service.peer import Patience
 from labeler.service.pipeline import Pipeline
 from labeler.service.policy_file import PolicyFile, read_policy
 from labeler.service.query import Labels
+from labeler.service.rate import Rate, RateLimits
 from labeler.service.recover import recover
 from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
 from labeler.service.schema import load_lexicons
@@ -135,13 +138,15 @@ async def run(
         lexicons = load_lexicons()
         streams = Streams(labeler.shown, labeler.published, lexicons, labeler.metrics, _stream_limits(settings))
         identity = Identity(settings.service.did, labeler.signer.key_id, settings.service.endpoint)
+        methods = _methods(settings, labeler, streams, self_check)
         http = Http(
-            _methods(settings, labeler, streams, self_check),
-            {**identity.pages(), **health.pages()},
+            methods,
+            {**identity.pages(), **health.pages(), "/": landing(settings.service.did, methods)},
             _access(settings, labeler, kept),
             lexicons,
             labeler.metrics,
             lambda error: None if corrupt.done() else corrupt.set_exception(error),
+            _rate(settings, labeler.clock),
         )
         runner = http.runner()
         try:
@@ -286,8 +291,19 @@ def _stream_limits(settings: Settings) -> StreamLimits:
         per_address=limits.subscribers_per_address,
         buffer_bytes=limits.slow_consumer_bytes,
         patience=Patience(ping=limits.ping_seconds, stuck=limits.slow_consumer_seconds, silent=limits.silent_seconds),
-        proxies=tuple(ipaddress.ip_network(network) for network in settings.service.trusted_proxies),
+        proxies=_proxies(settings),
     )
+
+
+def _rate(settings: Settings, clock: Clock) -> Rate:
+    limits = settings.limits
+    return Rate(
+        RateLimits(limits.relay_requests, limits.address_requests, limits.window_seconds), clock, _proxies(settings)
+    )
+
+
+def _proxies(settings: Settings) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(network) for network in settings.service.trusted_proxies)
 
 
 def _members(settings: Settings) -> Iterator[tuple[str | None, Relay | Operator]]:

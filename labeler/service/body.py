@@ -15,7 +15,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 from labeler.errors import BadInput
 
 READ_SECONDS = 30.0  # a body that takes longer is not a slow link but a held connection
-GZIP_MEMBERS = 256  # each costs a copy of what follows it; block-wise writers need one for 64 KiB
+MAX_MEMBERS = 256  # gzip members or zstd frames: each costs a copy of the rest; block-wise writers need one for 64 KiB
 ZSTD_WINDOW_BYTES = 8 * 1024 * 1024  # RFC 8878 §3.1.1.1.2: decoders should support at least 8 MB
 
 
@@ -80,11 +80,9 @@ async def _arriving() -> AsyncIterator[None]:
 
 def _gunzip(raw: bytes, limit: int) -> bytes:
     out = bytearray()
-    members = 0
-    while raw:  # RFC 1952 §2.2: a file may hold several members
-        members += 1
-        if members > GZIP_MEMBERS:
-            raise BadInput(f"The gzip body has more than {GZIP_MEMBERS} members.")
+    for _ in range(MAX_MEMBERS):  # RFC 1952 §2.2: a file may hold several members
+        if not raw:
+            return bytes(out)
         member = zlib.decompressobj(wbits=31)
         try:
             out += member.decompress(raw, limit + 1 - len(out))
@@ -95,6 +93,8 @@ def _gunzip(raw: bytes, limit: int) -> bytes:
         if not member.eof:
             raise BadInput("The gzip body ends too early.")
         raw = member.unused_data
+    if raw:
+        raise _too_many()
     return bytes(out)
 
 
@@ -106,7 +106,26 @@ def _unzstd(raw: bytes, limit: int) -> bytes:
         raise BadInput("The body is not valid zstd.") from None
     if len(out) > limit:
         raise _too_large(limit)
+    _check_frames(raw)
     return out
+
+
+def _check_frames(raw: bytes) -> None:
+    """Refuse a last frame that is cut off, which the reader that bounds the output takes for one that ends."""
+    for _ in range(MAX_MEMBERS):
+        if not raw:
+            return
+        frame = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES).decompressobj()
+        frame.decompress(raw)  # no bomb: how much comes out was seen before
+        if not frame.eof:
+            raise BadInput("The zstd body ends too early.")
+        raw = frame.unused_data  # the next frame (RFC 8878 §3)
+    if raw:
+        raise _too_many()
+
+
+def _too_many() -> BadInput:
+    return BadInput(f"The packed body has more than {MAX_MEMBERS} parts.")
 
 
 def _too_large(limit: int) -> BadInput:

@@ -8,7 +8,8 @@ watches those.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from aiohttp import web
@@ -24,6 +25,7 @@ LINGER_SECONDS: Final = 1.0  # what a refused body still sends is read so long, 
 
 HEAD_SECONDS = 20.0  # from the connection, or a head's first byte, to the end of the head
 IDLE_SECONDS = 130.0  # a kept connection without a request; longer than the proxies in front of us keep theirs
+LOOK_SECONDS = 0.25  # how often a query that takes its time looks whether anybody waits for it
 WRITE_SECONDS = 60.0  # for an answer to leave
 
 _TOO_LATE: Final = b'{"error":"RequestTimeout","message":"The request head did not arrive in time."}'
@@ -74,6 +76,28 @@ async def expect(request: web.Request) -> None:
         raise BadInput("Only 100-continue can be expected here.", name="ExpectationFailed", status=417)
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     request.writer.output_size = 0  # the answer proper has not begun
+
+
+@contextmanager
+def ending_with_the_client(request: web.Request) -> Iterator[None]:
+    """Cancel what is done inside when the client has left: nobody is there to read the answer."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    timer: asyncio.TimerHandle
+
+    def look() -> None:
+        nonlocal timer
+        transport = request.transport
+        if (transport is None or transport.is_closing()) and task is not None:
+            task.cancel()
+        else:
+            timer = loop.call_later(LOOK_SECONDS, look)
+
+    timer = loop.call_later(LOOK_SECONDS, look)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class _Connection(web.RequestHandler):

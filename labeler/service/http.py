@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 from aiohttp import web
 
-from labeler.atproto.json_text import parse_json
+from labeler.atproto.json_text import parse_data
 from labeler.atproto.lexicon import Lexicons
 from labeler.atproto.syntax import is_nsid
 from labeler.errors import BadInput, Corrupt, Misconfigured, Unavailable
@@ -22,9 +22,11 @@ from labeler.service import door
 from labeler.service.access import Access, Caller
 from labeler.service.body import read_body, refuse_body
 from labeler.service.observe import OTHER, Metrics
+from labeler.service.rate import Budget, Rate
 
 JSON_BYTES: Final = 100 * 1024  # the reference's limit for JSON bodies
 RETRY_AFTER_SECONDS: Final = 5
+BUDGET: Final = web.RequestKey("budget", Budget)
 EXPOSED: Final = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Retry-After"
 
 log = logging.getLogger(__name__)
@@ -92,14 +94,19 @@ class Http:
         lexicons: Lexicons,
         metrics: Metrics,
         on_corrupt: Callable[[Corrupt], None],
+        rate: Rate | None = None,
     ) -> None:
-        """Serve `methods` and `pages`; `on_corrupt` is told when our own data turns out to contradict itself."""
+        """Serve `methods` and `pages`; `on_corrupt` is told when our own data turns out to contradict itself.
+
+        With `rate`, queries and procedures are counted.
+        """
         self._methods = methods
         self._pages = pages
         self._access = access
         self._lexicons = lexicons
         self._metrics = metrics
         self._on_corrupt = on_corrupt
+        self._rate = rate
         missing = [nsid for nsid in methods if lexicons.kind(nsid) is None]
         if missing:
             raise Misconfigured(f"no lexicon for {', '.join(missing)}: the installation is incomplete")
@@ -141,7 +148,12 @@ class Http:
             log.exception("a request failed", extra={"fields": {"nsid": nsid}})
             response = envelope(500, "InternalServerError", "Internal Server Error")
         self._metrics.requests.labels(nsid if nsid in self._methods else OTHER, str(response.status)).inc()
-        return response if response.prepared else _dressed(response)
+        if response.prepared:
+            return response
+        budget = request.get(BUDGET)
+        if budget is not None:
+            response.headers.update(budget.headers())
+        return _dressed(response)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         if request.method not in ("GET", "HEAD"):
@@ -176,7 +188,9 @@ class Http:
         if query.allow is not None:
             query.allow(caller)
         await refuse_body(request)
-        answer = await query.answer(Call(params, caller, None, request))
+        self._count(request, caller)
+        with door.ending_with_the_client(request):
+            answer = await query.answer(Call(params, caller, None, request))
         if query.checked:
             self._check_answer(nsid, answer)
         return json_response(answer)
@@ -188,8 +202,18 @@ class Http:
         async with procedure.turns:
             body: Any = await read_body(request, procedure.limit)
             if not procedure.raw:
-                body = self._lexicons.check_input(nsid, parse_json(body))
+                body = self._lexicons.check_input(nsid, parse_data(body))
+            self._count(request, caller)
             return json_response(await procedure.answer(Call(params, caller, body, request)))
+
+    def _count(self, request: web.Request, caller: Caller | None) -> None:
+        """Count a request that is in order; raises `BadInput` (429) when it is one too many."""
+        if self._rate is None:
+            return
+        budget = request[BUDGET] = self._rate.count(request, caller)
+        if budget.spent:
+            message = f"More than {budget.limit} requests in {budget.seconds} s; wait for the time in Retry-After."
+            raise BadInput(message, name="RateLimitExceeded", status=429)
 
     def _check_answer(self, nsid: str, answer: Mapping[str, Any]) -> None:
         try:

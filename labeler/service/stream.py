@@ -11,7 +11,6 @@ import contextlib
 import ipaddress
 import logging
 from collections import Counter
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from aiohttp import WSCloseCode, web
@@ -20,6 +19,7 @@ from labeler.atproto.frames import error_frame, info_frame
 from labeler.atproto.lexicon import Lexicons
 from labeler.errors import BadInput, LabelerError, Unavailable
 from labeler.ports import Bounds, LabelLog
+from labeler.service.address import Network, client_address
 from labeler.service.observe import Metrics
 from labeler.service.pages import Pages, binary_message
 from labeler.service.peer import CLOSE_SECONDS, MAX_CLIENT_MESSAGE_BYTES, Patience, Peer
@@ -30,8 +30,6 @@ SERVER = "labeler"  # instead of the names and versions of our libraries
 RETRY_SECONDS = 1.0  # between two reads of a log that is unavailable
 
 log = logging.getLogger(__name__)
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class StreamLimits(NamedTuple):
@@ -205,29 +203,6 @@ class Streams:
                 return SHUTDOWN
             else:
                 await wait(flag, peer.until_ping())
-
-
-def client_address(request: web.Request, proxies: Iterable[Network]) -> str:
-    """Name the client's address: the peer's, or what a trusted proxy says it is ("" when nobody can tell).
-
-    X-Forwarded-For is read from the right, because only its tail was written by proxies we trust.
-    """
-    proxies = tuple(proxies)
-    chain = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
-    address = request.remote or ""
-    while chain and _within(address, proxies):
-        address = chain.pop()
-    with contextlib.suppress(ValueError):
-        return str(ipaddress.ip_address(address))
-    return ""
-
-
-def _within(address: str, networks: Iterable[Network]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in networks)
 
 
 def _refusal(name: str, message: str) -> Ending:

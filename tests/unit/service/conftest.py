@@ -39,10 +39,12 @@ from labeler.service.health import Health
 from labeler.service.http import Http, Method, Procedure, Query, Subscription
 from labeler.service.identity import Identity
 from labeler.service.ingest import Ingest
+from labeler.service.landing import landing
 from labeler.service.observe import Metrics
 from labeler.service.operator import EmitEvent
 from labeler.service.pipeline import Pipeline
 from labeler.service.query import Labels
+from labeler.service.rate import Rate, RateLimits
 from labeler.service.recover import recover
 from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
 from labeler.service.schema import load_lexicons
@@ -140,6 +142,7 @@ class Service:
     published: Wake = field(default_factory=Wake)
     judge: Judge = field(default_factory=lambda: Judge(DID))
     limits: StreamLimits = field(default_factory=StreamLimits)
+    rate_limits: RateLimits = field(default_factory=RateLimits)
     corrupted: list[Corrupt] = field(default_factory=list)
     signer_key: str = KEY.public_key.did_key
     dids: StaticDids = field(default_factory=StaticDids)
@@ -177,11 +180,12 @@ class Service:
         )
         http = Http(
             self.methods(),
-            {**identity.pages(), **self.health.pages()},
+            {**identity.pages(), **self.health.pages(), "/": landing(DID, self.methods())},
             access,
             LEXICONS,
             self.metrics,
             self.corrupted.append,
+            Rate(self.rate_limits, self.clock, self.limits.proxies),
         )
         self.runner = http.runner()
         await self.runner.setup()

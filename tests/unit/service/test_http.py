@@ -34,7 +34,7 @@ STANDING = "/xrpc/email.atmos.reputation.getStanding?did=did:plc:alice"
         ("GET", QUERY + "/extra", 400, "InvalidRequest"),
         ("GET", QUERY + "//", 400, "InvalidRequest"),
         ("GET", "/xrpc/com.example.1bad", 400, "InvalidRequest"),
-        ("GET", "/", 404, "NotFound"),  # row 167
+        ("GET", "/nowhere", 404, "NotFound"),  # row 167
         ("GET", "/xrpc", 404, "NotFound"),
         ("GET", "/api" + QUERY, 404, "NotFound"),
         ("POST", QUERY, 400, "InvalidRequest"),  # row 164: swapped verbs are 400

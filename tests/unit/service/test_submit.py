@@ -268,13 +268,6 @@ def test_unknown_fields_are_ignored() -> None:
     assert ([event.kind for event in events], places, rejected) == (["new"], None, [])
 
 
-def test_a_key_that_occurs_twice_has_one_meaning() -> None:
-    """Row 190: the hot path reads the last one, and nobody reads the text again after it."""
-    good = b'{"id":"a","id":"b","kind":"accepted","did":"did:plc:a","at":"2026-03-02T11:59:00Z"}'
-    events, _, rejected = decode(b'{"events":[' + good + b"]}")
-    assert ([event.id for event in events], rejected) == (["b"], [])
-
-
 async def test_forty_relays_at_once_are_all_answered(service: "Service", event: Any) -> None:
     """More than may be in memory at once: the others wait their turn."""
     answers = await asyncio.gather(*(service.submit(event(number)) for number in range(40)))

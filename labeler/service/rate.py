@@ -1,0 +1,92 @@
+"""How many requests one relay and one address may make: counted in fixed windows, told in headers.
+
+The default limits lie above what one labeler was measured to serve, so nobody honest meets them; an operator lowers
+them when somebody must be slowed down. What is counted is bounded: the relays of the configuration, and so many
+addresses a window; those that come after share one count.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from aiohttp import web
+
+from labeler.ports import Clock
+from labeler.service.access import Caller, Relay
+from labeler.service.address import Network, client_address
+
+MAX_ADDRESSES: Final = 10_000  # counted one by one in a window
+OTHERS: Final = "others"
+
+
+class RateLimits(NamedTuple):
+    """Requests that one relay and one address may make in a window of `seconds`."""
+
+    relay: int = 1_200_000
+    address: int = 1_200_000
+    seconds: int = 60
+
+
+class Budget(NamedTuple):
+    """What is left of a limit after a request was counted; `reset` is when the window ends."""
+
+    limit: int
+    used: int
+    seconds: int
+    reset: datetime
+    now: datetime
+
+    @property
+    def spent(self) -> bool:
+        """Whether this request was one too many."""
+        return self.used > self.limit
+
+    def headers(self) -> Mapping[str, str]:
+        """Say it as the reference does: `RateLimit-Reset` is a time in seconds since 1970."""
+        told = {
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(max(0, self.limit - self.used)),
+            "RateLimit-Reset": str(math.ceil(self.reset.timestamp())),
+            "RateLimit-Policy": f"{self.limit};w={self.seconds}",
+        }
+        if self.spent:
+            told["Retry-After"] = str(max(1, math.ceil((self.reset - self.now).total_seconds())))
+        return told
+
+
+class Rate:
+    """Counts requests. A window begins at a whole multiple of its length, for everybody at once."""
+
+    def __init__(self, limits: RateLimits, clock: Clock, proxies: Sequence[Network] = ()) -> None:
+        """Count by `limits`; the peers in `proxies` are believed who they speak for."""
+        self._limits = limits
+        self._proxies = proxies
+        self._clock = clock
+        self._window = -1
+        self._relays: Counter[str] = Counter()
+        self._addresses: Counter[str] = Counter()
+
+    def count(self, request: web.Request, caller: Caller | None) -> Budget:
+        """Count one request, for the relay behind it or else for the address it comes from."""
+        if isinstance(caller, Relay):
+            return self.count_one(caller.did, "")
+        return self.count_one(None, client_address(request, self._proxies))
+
+    def count_one(self, relay: str | None, address: str) -> Budget:
+        """Count one request, of `relay` when it is one's, else of `address`."""
+        now, seconds = self._clock.now(), self._limits.seconds
+        window = int(now.timestamp()) // seconds
+        if window != self._window:
+            self._window = window
+            self._relays.clear()
+            self._addresses.clear()
+        reset = datetime.fromtimestamp((window + 1) * seconds, now.tzinfo)
+        if relay is not None:
+            self._relays[relay] += 1
+            return Budget(self._limits.relay, self._relays[relay], seconds, reset, now)
+        if address not in self._addresses and len(self._addresses) >= MAX_ADDRESSES:
+            address = OTHERS
+        self._addresses[address] += 1
+        return Budget(self._limits.address, self._addresses[address], seconds, reset, now)
