@@ -28,6 +28,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--val", default="mail-throttled", help="the value to label test subjects with")
     parser.add_argument("--token-file", type=Path, help="bearer token for emitEvent (or LABELER_TOKEN)")
     parser.add_argument("--hook", help="address that issues labels instead of emitEvent: POST {uri, val, neg?, exp?}")
+    parser.add_argument("--pid", type=int, help="its process, when it runs on this machine: its memory is watched")
     parser.add_argument("--only", action="append", default=[], metavar="WORD", help="checks whose name contains this")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args()
@@ -75,7 +76,7 @@ async def main() -> int:
         print(f"{url} does not answer: {error}", file=sys.stderr)
         return 3
     did, key = args.did or did, args.key or key
-    async with Trial(url, did, key, issuer(args, url, did)) as trial:
+    async with Trial(url, did, key, issuer(args, url, did), args.pid) as trial:
         verdicts = await run(trial, checks, tell)
     print(as_json(url, verdicts) if args.json else as_table(url, verdicts))
     return int(any(verdict.outcome == "fail" for verdict in verdicts))

@@ -84,12 +84,13 @@ class Specimens:
 
 @dataclass
 class Trial:
-    """One run against one labeler. `key` is a did:key, or None where nobody knows it."""
+    """One run against one labeler. `key` is a did:key; None where nobody knows it, like `pid`, its process here."""
 
     url: str
     did: str | None
     key: str | None
     issuer: Issuer
+    pid: int | None = None
     nonce: str = field(default_factory=lambda: secrets.token_hex(4))
     _specimens: Specimens | None = None
 
