@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from labeler.atproto import cbor
+from labeler.atproto.curves import CURVES
 from labeler.atproto.frames import (
     ErrorFrame,
     InfoFrame,
@@ -23,7 +24,11 @@ from labeler.atproto.label import Label, sign_label, verify_label
 from labeler.atproto.syntax import format_datetime, is_label_value, parse_datetime
 from labeler.errors import BadInput
 
-SECRETS = st.integers(1, 2**256 - 2**129).map(lambda number: PrivateKey.from_bytes(number.to_bytes(32, "big")))
+SECRETS = st.builds(
+    lambda number, curve: PrivateKey.from_bytes(number.to_bytes(32, "big"), curve),
+    st.integers(1, 2**255),  # below the order of either curve
+    st.sampled_from(CURVES),
+)
 MOMENTS = st.datetimes(timezones=st.just(UTC)).map(format_datetime)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 LABELS = st.builds(
