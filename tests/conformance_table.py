@@ -103,14 +103,15 @@ def cell(tests: list[str]) -> str:
 def filled(text: str, by_row: dict[int, list[str]]) -> str:
     """Write the document again, with the last column and the counts as the markers have them."""
     lines = []
-    counts = {"held by tests": 0, "answered in words": 0, "open": 0}
+    counts = {"held by tests": 0, "answered in words": 0, "not held yet": 0}
     for line in text.splitlines():
         match = _LINE.fullmatch(line)
         if match is None:
             lines.append(line)
             continue
         tests = by_row.get(int(match[1]), [])
-        counts["held by tests" if tests else "answered in words" if match[4] else "open"] += 1
+        in_words = "answered in words" if match[4].startswith("n/a: ") else "not held yet"
+        counts["held by tests" if tests else in_words] += 1
         head = f"| {match[1]} | {match[2]} | {match[3]} | {match[4]}"
         lines.append(f"{head.rstrip()} | {cell(tests)}".rstrip() + " |")
     each = ", ".join(f"{count} {what}" for what, count in counts.items())

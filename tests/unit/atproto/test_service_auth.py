@@ -106,7 +106,7 @@ def test_an_unknown_extension_is_refused_and_an_unknown_header_is_not() -> None:
     verify(read(token({"alg": "ES256K", "jwk": {"kty": "EC"}, "b64": False})), KEY.public_key)
 
 
-@pytest.mark.row(195, 212)
+@pytest.mark.row(195, 212, 330)
 @pytest.mark.parametrize(
     "iss",
     [
@@ -148,7 +148,7 @@ def test_localhost_counts_in_development_only() -> None:
     assert read(token(claims=CLAIMS | {"iss": "did:web:mod.acme.com"})).iss == "did:web:mod.acme.com"
 
 
-@pytest.mark.row(197, 198)
+@pytest.mark.row(197, 198, 331)
 def test_the_bare_did_is_taken_until_switched_off() -> None:
     bare = token(claims=CLAIMS | {"aud": AUDIENCES[1]})
     strict = replace(DEFAULT, bare_audience=False)
@@ -184,7 +184,7 @@ def test_the_audience_is_compared_letter_for_letter(aud: object, error: str) -> 
     assert refusal(token(claims=CLAIMS | {"aud": aud})) == error
 
 
-@pytest.mark.row(200)
+@pytest.mark.row(200, 333)
 @pytest.mark.parametrize(
     ("exp", "error"),
     [

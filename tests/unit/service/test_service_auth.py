@@ -162,6 +162,7 @@ async def test_a_bare_audience_is_taken_and_counted_until_it_is_switched_off(ser
     assert strict.metric("labeler_bare_audience_total") == 0
 
 
+@pytest.mark.row(215, 216)
 async def test_an_operator_decides_under_its_own_did(known: "Service") -> None:
     status, body = await known.emit(ALICE, made(known, MODERATOR, EMIT))
     assert (status, body["createdBy"]) == (200, MODERATOR)
