@@ -1,8 +1,6 @@
 """A host of DID documents and a PLC directory on loopback, which can misbehave as real hosts do."""
 
 import asyncio
-import base64
-import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from labeler.atproto.keys import PrivateKey
+from tests import tokens
 
 WELL_KNOWN = "/.well-known/did.json"
 
@@ -80,20 +79,13 @@ def account(did: str, key: PrivateKey, **more: Any) -> dict[str, Any]:
     return {"id": did, "alsoKnownAs": [], "verificationMethod": [method], "service": []} | more
 
 
-def token(key: PrivateKey, *, header: dict[str, Any] | None = None, now: datetime | None = None, **claims: Any) -> str:
+def token(key: PrivateKey, *, now: datetime | None = None, header: object = None, **claims: Any) -> str:
     """Make a service-auth token: `iss`, `aud` and `lxm` among the claims, the rest as a client fills it in."""
     at = int((now or datetime.now(UTC)).timestamp())
-    payload = {"iat": at, "exp": at + 60, "jti": secrets.token_hex(16)} | claims
-    head = {"typ": "JWT", "alg": key.public_key.alg} | (header or {})
-    signed = b".".join(_base64url(json.dumps(part).encode()) for part in (head, payload))
-    return (signed + b"." + _base64url(key.sign(signed))).decode()
+    return tokens.token(header, claims={"iat": at, "exp": at + 60, "jti": secrets.token_hex(16)} | claims, key=key)
 
 
 async def hang(_: web.Request) -> web.StreamResponse:
     """Never answer."""
     await asyncio.Event().wait()
     raise AssertionError
-
-
-def _base64url(raw: bytes) -> bytes:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")
