@@ -60,6 +60,7 @@ def signed_bytes(label: Any) -> bytes:
     return encoded
 
 
+@pytest.mark.row(35, 36, 43, 44, 53, 56, 131, 133, 139)
 async def test_history_and_live_labels_verify(atproto: Any, installation: "Installation") -> None:
     verify_signature = importlib.import_module("atproto_crypto.verify").verify_signature
     async with installation.serving() as running:
@@ -85,6 +86,7 @@ async def test_history_and_live_labels_verify(atproto: Any, installation: "Insta
         assert [label.uri for label in labels if label.neg] == ["did:plc:member0"]
 
 
+@pytest.mark.row(133, 134, 138)
 async def test_a_cursor_resumes_without_gap_or_repetition(atproto: Any, installation: "Installation") -> None:
     async with installation.serving() as running:
         for number in range(HISTORY):
@@ -95,6 +97,7 @@ async def test_a_cursor_resumes_without_gap_or_repetition(atproto: Any, installa
     assert [message.seq for message in (*first, *rest)] == list(range(1, HISTORY + 1))
 
 
+@pytest.mark.row(125, 127, 132)
 async def test_a_cursor_from_the_future_surfaces_as_its_error(atproto: Any, installation: "Installation") -> None:
     refusal = importlib.import_module("atproto_subscription").SubscriptionError
     async with installation.serving() as running:
