@@ -43,7 +43,7 @@ conformance-table: setup  ## write the tests of docs/CONFORMANCE.md anew from th
 cover: setup     ## labeler/atproto and labeler/reputation: every branch, by their own unit tests alone
 	@$(BIN)/python -m tests.cover
 
-mutants: setup   ## break 40 conformance rows on purpose; the named test of each must notice
+mutants: setup   ## break drawn conformance rows on purpose; the named test of each must notice
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
 fuzz: setup      ## fuzz a running service for BUDGET seconds (600), from SEED on; tells every round
