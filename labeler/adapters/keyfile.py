@@ -1,10 +1,11 @@
-"""The label key in a file: 32 bytes of hex or a private multikey, readable by its owner only."""
+"""The label key in a file only its owner can read: 32 bytes of hex (k256), or a private multikey of either curve."""
 
 import os
 import secrets
 import stat
 from pathlib import Path
 
+from labeler.atproto.curves import K256, Curve
 from labeler.atproto.keys import PrivateKey
 from labeler.errors import BadInput, Misconfigured
 
@@ -34,9 +35,9 @@ class KeyFileSigner:
         return self._key.sign(data)
 
 
-def new_key() -> PrivateKey:
-    """Make a k256 key from the system's randomness."""
-    return PrivateKey.from_bytes(secrets.token_bytes(32))
+def new_key(curve: Curve = K256) -> PrivateKey:
+    """Make a key from the system's randomness."""
+    return PrivateKey.from_bytes((secrets.randbelow(curve.order - 1) + 1).to_bytes(32, "big"), curve)
 
 
 def write_new_key(path: Path, key: PrivateKey) -> None:

@@ -32,6 +32,8 @@ BAD_SIGNATURE: Final = "BadJwtSignature"
 MAX_TOKEN_CHARS: Final = 8 * 1024
 MAX_JSON_DEPTH: Final = 16
 
+_FORGOTTEN_AT_ONCE: Final = 256  # after an idle hour a full memory must not hold up the one who comes first
+
 _TOKEN: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)", re.ASCII)
 _DID_PLC: Final = re.compile(r"did:plc:[a-z0-9]+", re.ASCII)
 _ALGS: Final = frozenset({"ES256K", "ES256"})
@@ -124,8 +126,8 @@ class ReplayGuard:
     """Remembers which tokens were used, until they expire: each works once.
 
     By (iss, jti) and never by the bytes of the token, of which a stranger could make variants. Only verified tokens
-    belong here, or anybody could fill it. It holds `capacity` tokens, a hundred-odd bytes each; full, it refuses every
-    further one, because forgetting any would let that one be used again.
+    belong here, or anybody could fill it. It holds `capacity` tokens, 220 bytes each; full, it refuses every further
+    one, because forgetting any would let that one be used again.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -144,7 +146,9 @@ class ReplayGuard:
         A clock that goes back revives nothing: what would have been forgotten by the latest `now` is refused as
         expired.
         """
-        while self._by_expiry and self._by_expiry[0][0] < now:
+        for _ in range(_FORGOTTEN_AT_ONCE):
+            if not self._by_expiry or self._by_expiry[0][0] >= now:
+                break
             self._forgotten, digest = heapq.heappop(self._by_expiry)
             self._used.remove(digest)
         digest = hashlib.sha256(f"{iss}\0{jti}".encode("utf-8", "surrogatepass")).digest()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from labeler.adapters.keyfile import KeyFileSigner, new_key, write_new_key
+from labeler.atproto.curves import P256
 from labeler.atproto.keys import PrivateKey
 from labeler.errors import Misconfigured
 
@@ -36,6 +37,19 @@ def test_hex_and_multikey_are_read(key_file: Callable[..., Path], text: str, mod
     assert signer.key_id == KEY.public_key.did_key
     assert KEY.public_key.verify(b"data", signer.sign(b"data"))
     assert signer.sign(b"data") == KEY.sign(b"data")
+
+
+@pytest.mark.row(48, 52)
+def test_a_key_on_the_other_curve_is_read_and_written(key_file: Callable[..., Path], tmp_path: Path) -> None:
+    """Only a multikey names its curve; hex is k256."""
+    key = PrivateKey.from_hex(SECRET, P256)
+    signer = KeyFileSigner(key_file(key.multikey() + "\n"))
+    assert signer.key_id == key.public_key.did_key != KEY.public_key.did_key
+    assert signer.sign(b"data") == key.sign(b"data")
+    made = new_key(P256)
+    write_new_key(tmp_path / "new.key", made)
+    assert KeyFileSigner(tmp_path / "new.key").key_id == made.public_key.did_key
+    assert made.curve is P256
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o610, 0o602])

@@ -63,3 +63,18 @@ def test_a_full_memory_takes_no_further_token_and_forgets_none() -> None:
         spend(guard, "a", 10)
     spend(guard, "c", 30, at=11)
     assert len(guard) == 2
+
+
+@pytest.mark.row(204)
+def test_a_long_row_of_expired_tokens_is_forgotten_bit_by_bit() -> None:
+    """One caller pays for 256 of them, and there is room for that caller at once."""
+    guard = ReplayGuard(1000)
+    for number in range(1000):
+        spend(guard, f"old-{number}", 10)
+    spend(guard, "first", 60, at=20)
+    assert len(guard) == 1000 - 256 + 1
+    for number in range(4):
+        spend(guard, f"next-{number}", 60, at=20)
+    assert len(guard) == 5
+    with pytest.raises(BadInput, match="used before"):
+        spend(guard, "first", 60, at=20)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labeler.adapters.keyfile import KeyFileSigner
+from labeler.atproto.keys import PublicKey
 from labeler.cli import init
 from labeler.errors import Misconfigured
 from labeler.settings import load_settings
@@ -134,6 +135,18 @@ def test_keygen_makes_a_private_key_and_shows_the_public_half(run: "Run") -> Non
     assert said.out == f"signing.key: {KeyFileSigner(Path('signing.key')).key_id}\n"
     (answer,) = run("keygen", "other.key", "--json").lines
     assert answer["did"] == KeyFileSigner(Path("other.key")).key_id == "did:key:" + answer["publicKeyMultibase"]
+
+
+@pytest.mark.row(48, 52)
+@pytest.mark.parametrize(("curve", "prefix"), [("k256", "did:key:zQ3s"), ("p256", "did:key:zDna")])
+def test_keygen_makes_keys_of_either_curve(run: "Run", curve: str, prefix: str) -> None:
+    (answer,) = run("keygen", "--curve", curve, "--json").lines
+    signer = KeyFileSigner(Path("signing.key"))
+    assert answer["did"] == signer.key_id
+    assert signer.key_id.startswith(prefix)
+    assert PublicKey.from_did_key(signer.key_id).verify(b"data", signer.sign(b"data"))
+    assert run("keygen", "other.key", "--curve", "ed25519").code == 2
+    assert not Path("other.key").exists()
 
 
 def test_keygen_never_overwrites(run: "Run") -> None:
