@@ -12,7 +12,7 @@ from conformance.wire import FIELDS, HEADER_ERROR, HEADER_LABELS, REQUIRED, Fram
 BURST = 150
 JOINERS = 8
 ERROR_S = 4.0  # until an error that is known at once must be there
-JOIN_S = 5.0  # until a newcomer's handshake is answered while labels pour out
+JOIN_S = 10.0  # until a newcomer's handshake is answered while labels pour out
 
 
 async def replay(trial: Trial, query: str, uris: set[str], count: int) -> list[Frame]:
