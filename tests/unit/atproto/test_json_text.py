@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from labeler.atproto.json_text import parse_json
+from labeler.atproto.json_text import parse_data, parse_json
 from labeler.errors import BadInput
 
 
@@ -70,3 +70,28 @@ def test_depth_is_counted_in_brackets_that_are_open() -> None:
         parse_json("[[1]]", max_depth=1)
     with pytest.raises(BadInput, match="not well-formed"):
         parse_json('"[[', max_depth=1)
+
+
+@pytest.mark.row(190)
+def test_data_has_integers_only() -> None:
+    """Wherever the number stands, in a field nobody knows too; what looks like an integer to a parser is one."""
+    text = '{"a": [1, -2, {"b": [true, null, "1.5"]}], "c": 9007199254740993}'
+    assert parse_data(text) == parse_data(text.encode()) == parse_json(text)
+    for bad in ("1.5", "1.0", "1e2", "[[[0.0]]]", '{"a": {"b": [1, -0.5]}}', '{"unknown": 1E400}'):
+        with pytest.raises(BadInput, match="integers only"):
+            parse_data(bad)
+    with pytest.raises(BadInput, match="twice"):
+        parse_data('{"a": 1, "a": 1}')
+
+
+@pytest.mark.row(181)
+@pytest.mark.parametrize("text", ["1.5", "[1, 2.0]", '{"a": {"b": [1e3]}}', '{"unknown": [[], {}, [0.1]]}', "-0.0"])
+def test_data_holds_no_fraction_anywhere(text: str) -> None:
+    """Not in fields nobody knows either."""
+    with pytest.raises(BadInput, match="fraction"):
+        parse_data(text)
+
+
+def test_data_without_fractions_is_what_was_sent() -> None:
+    text = '{"a": [1, -2, true, null, {"b": "1.5"}], "c": {}}'
+    assert parse_data(text) == parse_json(text) == {"a": [1, -2, True, None, {"b": "1.5"}], "c": {}}
