@@ -1,14 +1,12 @@
 """JSON text as the protocol means it: one reading only (data model spec §JSON Representation; RFC 8259 §4, §8.2)."""
 
 import json
-import re
+from itertools import chain
 from typing import Any, Final, NoReturn
 
 from labeler.errors import BadInput
 
 MAX_DEPTH: Final = 64  # as deep as our CBOR; the protocol's own messages need a handful
-
-_STRING_OR_BRACKET: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 
 
 def parse_json(raw: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
@@ -20,9 +18,12 @@ def parse_json(raw: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
     """
     try:
         text = raw if isinstance(raw, str) else raw.decode()
-        _check_depth(text, max_depth)
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        if text.count("[") + text.count("{") > max_depth:
+            _check_depth(value, max_depth)
         json.dumps(value, ensure_ascii=False).encode()  # fails on lone surrogates, wherever they hide
+    except RecursionError:
+        raise BadInput("JSON: nested too deep") from None
     except UnicodeError:
         raise BadInput("JSON: text is not Unicode") from None
     except ValueError:
@@ -30,18 +31,15 @@ def parse_json(raw: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
     return value
 
 
-def _check_depth(text: str, limit: int) -> None:
-    """Count brackets before the parser does, whose own limit hangs on the interpreter and on how deep its caller is."""
-    if text.count("[") + text.count("{") <= limit:
-        return
-    depth = 0
-    for token in _STRING_OR_BRACKET.finditer(text):
-        if token[0] in "[{":
-            depth += 1
-            if depth > limit:
-                raise BadInput("JSON: nested too deep")
-        elif token[0] in "]}":
-            depth -= 1
+def _check_depth(value: Any, limit: int) -> None:
+    """Go down level by level: how deep the parser can follow hangs on the interpreter and on how deep its caller is."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        inside = chain.from_iterable(item.values() if isinstance(item, dict) else item for item in level)
+        level = [child for child in inside if isinstance(child, dict | list)]
+        if not level:
+            return
+    raise BadInput("JSON: nested too deep")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
