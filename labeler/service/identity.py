@@ -2,8 +2,9 @@
 
 from aiohttp import web
 
-from labeler.atproto.did_document import labeler_document
+from labeler.atproto.did_document import did_web_url, labeler_document
 from labeler.atproto.keys import PublicKey
+from labeler.errors import BadInput
 from labeler.service.http import Plain, envelope, json_response
 
 
@@ -24,10 +25,19 @@ class Identity:
         }
 
     async def did_document(self, _: web.Request) -> web.StreamResponse:
-        """Answer the DID document of a did:web; other methods have theirs elsewhere, so 404."""
-        if not self._did.startswith("did:web:"):
-            return envelope(404, "NotFound", f"{self._did} is not a did:web; resolve it where it is registered.")
+        """Answer the DID document of the did:web of our host name; any other lies elsewhere, so 404.
+
+        The configuration decides, never the Host header: that is the client's to choose.
+        """
+        if not self._is_here():
+            return envelope(404, "NotFound", f"The document of {self._did} does not lie here.")
         return json_response(labeler_document(self._did, PublicKey.from_did_key(self._key_id), self._endpoint))
+
+    def _is_here(self) -> bool:
+        try:
+            return did_web_url(self._did).lower() == f"{self._endpoint}/.well-known/did.json".lower()
+        except BadInput:  # no did:web
+            return False
 
     async def ozone_metadata(self, _: web.Request) -> web.StreamResponse:
         """Answer what the Ozone web interface reads to configure itself."""

@@ -116,11 +116,28 @@ async def test_the_did_document_leads_to_key_and_endpoint(service: "Service") ->
     assert labeler_endpoint(document, DID) == "https://labeler.example.com"
 
 
-async def test_another_did_method_has_no_document_here(service: "Service") -> None:
-    page = await Identity("did:plc:labeler", service.signer_key, "https://labeler.example.com").did_document(
-        None  # type: ignore[arg-type]
-    )
-    assert page.status == 404
+@pytest.mark.row(227)
+@pytest.mark.parametrize(
+    ("did", "endpoint", "status"),
+    [
+        ("did:plc:labeler", "https://labeler.example.com", 404),
+        ("did:web:elsewhere.example.com", "https://labeler.example.com", 404),
+        ("did:web:labeler.example.com", "https://labeler.example.com", 200),
+        ("did:web:localhost%3A8080", "http://localhost:8080", 200),
+        ("did:web:localhost%3A8080", "http://localhost:8081", 404),
+    ],
+)
+async def test_only_the_did_web_of_our_host_name_has_its_document_here(
+    service: "Service", did: str, endpoint: str, status: int
+) -> None:
+    page = await Identity(did, service.signer_key, endpoint).did_document(None)  # type: ignore[arg-type]
+    assert page.status == status
+
+
+@pytest.mark.row(227)
+async def test_whose_document_it_is_does_not_hang_on_what_the_client_calls_us(service: "Service") -> None:
+    status, document, _ = await service.call("GET", "/.well-known/did.json", headers={"Host": "elsewhere.example.com"})
+    assert (status, document["id"]) == (200, DID)
 
 
 @pytest.mark.row(187)
