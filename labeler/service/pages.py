@@ -1,7 +1,8 @@
 """Stretches of the label log as bytes ready for a socket, shared by every subscriber standing at the same place.
 
 A thousand subscribers woken by one label ask for the same page; it is read, framed and joined once. Pages live until
-the next wake-up, so nobody is ever served a page that an append has overtaken.
+the next wake-up, so nobody is served a page that an append has overtaken, and no longer than a moment, so that a
+wake-up which never comes is made up for by whoever asks next.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from labeler.service.wake import Wake
 
 PAGE = 512  # labels read at once
 PAGE_BYTES = 256 * 1024  # about as much is written to a socket at once
+KEEP_SECONDS = 1.0  # how old a page may be, wake-up or not
 MAX_PAGES = 64  # kept at a time; subscribers catching up stand at many places
 
 _BINARY = 0x82  # FIN and opcode 2 (RFC 6455 §5.2)
@@ -33,13 +35,14 @@ class Pages:
         self._labels = labels
         self._published = published
         self._flag = published.flag()
+        self._since = 0.0  # when the oldest page was asked for, by the loop's clock
         self._reads: dict[int, asyncio.Task[Page]] = {}
 
     async def after(self, cursor: int) -> Page:
         """Read labels with seq > `cursor`; an empty page means the head. Raises `Unavailable`."""
-        flag = self._published.flag()
-        if flag is not self._flag:
-            self._flag = flag
+        flag, now = self._published.flag(), asyncio.get_running_loop().time()
+        if flag is not self._flag or now - self._since > KEEP_SECONDS:
+            self._flag, self._since = flag, now
             self._reads = {}
         read = self._reads.get(cursor)
         if read is None:
