@@ -1,8 +1,10 @@
 """Whose labels are signed, and that no reader ever gets a signature of an old key."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from tests.unit.service.conftest import Service
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+VECTORS = json.loads(Path("tests/vectors/labels.json").read_text())
 SRC = "did:web:labeler.example.com"
 OLD = PrivateKey.from_hex("11" * 32)
 NEW = PrivateKey.from_hex("44" * 32)
@@ -138,6 +141,23 @@ async def test_a_log_that_fails_for_a_moment_is_tried_again(monkeypatch: pytest.
     await Rotation(log, Pen(Key(NEW), SRC), 3, metrics).run()
     assert metrics.registry.get_sample_value("labeler_storage_failures_total", {"log": "labels"}) == 2
     assert await log.keys() == {NEW.public_key.did_key}
+
+
+@pytest.mark.row(84)
+async def test_the_vectors_of_a_rotation_come_out_byte_for_byte() -> None:
+    """The reference's own example: the same bytes by the old key, then by the new one, then on another curve."""
+    vectors = VECTORS
+    keys = {key["id"]: key for key in vectors["keys"]}
+    rotation = next(each for each in vectors["sequences"] if each["id"] == "rotation")
+    cases = [next(case for case in vectors["labels"] if case["id"] == name) for name in rotation["labels"]]
+    first, *later = [(Label.from_json(case["label"]), keys[case["key"]]) for case in cases]
+    log = MemoryLabelLog()
+    label, key = first
+    await log.append([Entry(label, key["didKey"], b"", "bafy", "rule", "because")], expected=0, checkpoint=1)
+    for signed, key in later:
+        signer = Key(PrivateKey.from_multikey(key["privateKeyMultikey"]))
+        (row,) = await Rotation(log, Pen(signer, label.src), 1, Metrics()).read(0, 10)
+        assert (row.seq, row.label) == (1, signed)
 
 
 @pytest.mark.row(4)

@@ -147,6 +147,42 @@ async def test_a_cursor_before_the_history_is_told_so(service: "Service", monkey
         assert isinstance(frame, LabelsFrame)
 
 
+@pytest.mark.row(132, 135, 136, 328)
+async def test_a_log_pruned_to_nothing_still_knows_its_head(service: "Service") -> None:
+    """A client at the head of a quiet stream comes back: it is neither from the future nor outdated."""
+    await service.publish(5)
+    await service.labels.prune(6)
+    async with service.subscribe("?cursor=5") as ws:
+        await service.publish(1)
+        assert await seqs(ws, 1) == [6]
+    await service.labels.prune(7)
+    async with service.subscribe("?cursor=7") as ws:
+        (frame,) = await frames(ws, 1)
+        assert isinstance(frame, ErrorFrame)
+        assert frame.error == "FutureCursor"
+    async with service.subscribe("?cursor=3") as outdated, service.subscribe("?cursor=0") as oldest:
+        await service.publish(1)
+        info, live = await frames(outdated, 2)
+        assert isinstance(info, InfoFrame)
+        assert (info.name, live.seq) == ("OutdatedCursor", 7)
+        assert await seqs(oldest, 1) == [7]
+
+
+@pytest.mark.row(148, 149)
+async def test_an_idle_peer_is_pinged_at_the_pace_that_is_set(impatient: "Service") -> None:
+    """Ten pings a second here; thirty seconds apart by default, as consumers expect."""
+    loop = asyncio.get_running_loop()
+    async with impatient.subscribe(autoping=False) as ws:
+        times = []
+        for _ in range(4):
+            message = await ws.receive(timeout=10)
+            assert message.type is WSMsgType.PING
+            times.append(loop.time())
+            await ws.pong(message.data)
+    assert times[-1] - times[0] > 0.2, "not all at once"
+    assert Patience().ping == 30.0
+
+
 @pytest.mark.row(118, 329)
 async def test_a_plain_get_is_426(service: "Service") -> None:
     """Row 118."""
