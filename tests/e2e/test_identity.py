@@ -125,6 +125,17 @@ async def test_every_refusal_has_its_name(among: "Installation", claims: dict[st
         assert (answer.status_code, answer.json()["error"]) == (401, "MissingJwt")
 
 
+@pytest.mark.row(197, 198, 331)
+@pytest.mark.parametrize(("accept", "verdict"), [("true", (200, "")), ("false", (401, "BadJwtAudience"))])
+async def test_the_configuration_says_whether_a_bare_audience_will_do(
+    among: "Installation", accept: str, verdict: tuple[int, str]
+) -> None:
+    path = among.folder / "labeler.toml"
+    path.write_text(path.read_text().replace("[identity]", f"[identity]\naccept_bare_audience = {accept}"))
+    async with among.serving() as running:
+        assert await emit(running, jwt(running, OPERATOR, EMIT, aud=running.did)) == verdict
+
+
 @pytest.mark.row(209, 210)
 async def test_a_changed_key_is_picked_up_once_and_asking_is_throttled(among: "Installation", host: DidHost) -> None:
     async with among.serving() as running:
@@ -213,8 +224,10 @@ async def until(running: "Running", holds: Callable[[int, dict[str, Any]], bool]
 
 
 @pytest.mark.row(86, 236)
-async def test_a_did_web_we_serve_ourselves_is_found_to_agree(installation: "Installation") -> None:
-    """The check fetches from the very process it runs in."""
+@pytest.mark.parametrize("allow_local", ["true", "false"])
+async def test_a_did_web_we_serve_ourselves_is_found_to_agree(installation: "Installation", allow_local: str) -> None:
+    """The check fetches from the very process it runs in, and our own place is never too private for us."""
+    configure(installation, "[identity]", f"allow_local = {allow_local}")
     async with installation.serving() as running:
         identity = await until(running, lambda _, identity: "names our key" in identity["message"])
         assert identity["ok"]

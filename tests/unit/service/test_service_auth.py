@@ -11,8 +11,9 @@ import pytest
 
 from labeler.adapters.did_static import StaticDids
 from labeler.atproto.curves import P256
-from labeler.atproto.keys import PrivateKey
-from labeler.atproto.service_auth import AuthPolicy
+from labeler.atproto.keys import PrivateKey, PublicKey
+from labeler.atproto.service_auth import AuthPolicy, Unverified, verify
+from labeler.service import service_auth
 from labeler.service.access import Operator, Relay, Role
 from tests.did_host import account, token
 
@@ -269,6 +270,19 @@ async def test_a_key_that_was_added_later_is_found_too(known: "Service") -> None
     await known.cache.resolve(BOB)
     known.dids.documents[BOB] = account(BOB, KEYS[BOB])
     assert (await standing(known, made(known, BOB, STANDING)))[0] == 200
+
+
+@pytest.mark.row(209)
+async def test_the_same_key_is_not_tried_twice(known: "Service", monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def counted(found: Unverified, key: PublicKey) -> None:
+        tried.append(key.did_key)
+        verify(found, key)
+
+    monkeypatch.setattr(service_auth, "verify", counted)
+    assert (await standing(known, made(known, ALICE, STANDING, NEW_KEY)))[0] == 401
+    assert tried == [KEYS[ALICE].public_key.did_key]
 
 
 @pytest.mark.row(210)
