@@ -246,7 +246,11 @@ async def _working(settings: Settings, labeler: Labeler) -> AsyncIterator[asynci
             with contextlib.suppress(TimeoutError, Unavailable):
                 async with asyncio.timeout(CATCH_UP_SECONDS):
                     await labeler.pipeline.reached(labeler.ingest.position)
-            signing = None if labeler.rotation is None else group.create_task(labeler.rotation.run())
+            signing = (
+                None
+                if labeler.rotation is None
+                else group.create_task(labeler.rotation.run(lambda: labeler.pipeline.held))
+            )
             yield group
             if signing is not None:
                 signing.cancel()

@@ -9,7 +9,7 @@ asked once at the start, readers have the bare log and pay nothing.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -55,16 +55,22 @@ class Rotation:
         self._metrics = metrics
         self._clean = 0  # up to this seq the log itself holds no other key's signature
 
-    async def run(self) -> None:
-        """Sign the log anew, and return when no label of another key is left in it."""
+    async def run(self, held: Callable[[], object] = lambda: None) -> None:
+        """Sign the log anew, and return when no label of another key is left in it.
+
+        While `held` tells a reason (the key published for us is not this one), nothing is signed.
+        """
         log.info("the label key has changed; signing anew", extra={"fields": {"key": self._pen.key_id}})
         after, total = 0, 0
         while True:
+            if held() is not None:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
             try:
                 batch = await self._labels.resign(self._pen.signer, self._pen.src, after, BATCH)
             except Unavailable as error:
                 self._metrics.storage_failures.labels("labels").inc()
-                log.error("the labels log is unavailable: %s", error)
+                log.error("the label log is unavailable: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             total += batch.labels

@@ -21,8 +21,8 @@ from labeler.service.observe import Metrics
 
 MAX_MESSAGE: Final = 300  # characters of a reason
 
-_KEY: Final = b'":'
-_OTHER_STYLES: Final = (b" :", b"\t:", b"\n:", b"\r:", b"\\u0022")  # a key's end that does not read as `_KEY`
+_MARK: Final = b'"'
+_ESCAPED_MARK: Final = b"\\u0022"
 
 
 class _Batch(msgspec.Struct):
@@ -91,15 +91,16 @@ def decode(raw: bytes) -> tuple[list[SendEvent], list[int] | None, list[Rejectio
 
 
 def _says_no_more(raw: bytes, events: list[SendEvent]) -> bool:
-    """Tell whether `raw` has as many keys as the events in it, so that none is unknown and none occurs twice.
+    """Tell whether `raw` has no key besides those of the events in it: none is unknown and none occurs twice.
 
-    Written again, the events have one `":` for each of their keys, and wherever a text holds these two characters.
-    `raw` has the same and one more, for "events", unless something else is in it, or it is written in another style;
-    then it is looked at more closely, which costs ten times as much.
+    Written again, the events have two quotation marks for each of their keys and texts. `raw` has the same, whatever
+    its white space, and two more, for "events"; any further key brings further marks. Only a mark that is written as an
+    escape could balance them, so where one is, or the count differs, the batch is looked at more closely, which costs
+    ten times as much.
     """
-    if any(mark in raw for mark in _OTHER_STYLES):
+    if b"\\" in raw and _ESCAPED_MARK in raw:
         return False
-    return raw.count(_KEY) == _encoder.encode(events).count(_KEY) + 1
+    return raw.count(_MARK) == _encoder.encode(events).count(_MARK) + 2
 
 
 def _take_apart(raw: bytes) -> tuple[list[SendEvent], list[int] | None, list[Rejection]]:

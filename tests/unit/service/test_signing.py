@@ -110,6 +110,25 @@ async def test_the_log_itself_is_signed_anew_in_the_background(monkeypatch: pyte
     assert key.signed == signed, "once the log is clean, reading costs no signature"
 
 
+@pytest.mark.row(84, 86)
+async def test_nothing_is_signed_anew_while_another_key_is_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key file exchanged by mistake must not go through the log."""
+    monkeypatch.setattr(signing, "RETRY_SECONDS", 0.001)
+    log, key = await log_of(3), Key(NEW)
+    reasons = iter(["another key is published"] * 20)
+    before = await log.read(0, 10)
+
+    def held() -> str | None:
+        reason = next(reasons, None)
+        if reason is not None:
+            assert not key.signed
+        return reason
+
+    await Rotation(log, Pen(key, SRC), 3, Metrics()).run(held)
+    assert key.signed == 3
+    assert await log.read(0, 10) != before
+
+
 @pytest.mark.row(84)
 async def test_a_row_read_dirty_while_the_log_is_cleaned_is_not_served_dirty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signing, "BREATH_SECONDS", 0)
