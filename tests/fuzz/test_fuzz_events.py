@@ -21,7 +21,7 @@ EVENT = DEFS["email.atmos.telemetry.defs#sendEvent"]
 VERDICTS = {"InvalidEvent", "TooOld", "FutureEvent"}
 NOW = datetime.now(UTC)
 RECENT = st.integers(-8 * 86_400, 600).map(lambda seconds: (NOW + timedelta(seconds=seconds)).isoformat())
-IDS = st.integers(0, 400).map(str)  # few enough to meet again
+IDS = (st.integers(0, 9) | st.uuids()).map(str)  # some meet again
 PATTERNED = ("recipient", "recipientExact", "client", "status", "domain", "recipientDomain", "fromDomain", "provider")
 GOOD = st.builds(
     lambda event, name, at: {key: item for key, item in event.items() if key not in PATTERNED} | {"id": name, "at": at},
@@ -62,7 +62,7 @@ def test_verdicts_add_up_and_nothing_is_lost(service: ServiceProcess) -> None:
     """Invariant 1: what was answered `accepted` stands in the log, exactly once."""
     accepted = 0
 
-    @examples(350)
+    @examples(200)
     @given(st.lists(PIECES, max_size=12))
     def fuzz(events: list[Any]) -> None:
         nonlocal accepted
@@ -71,7 +71,7 @@ def test_verdicts_add_up_and_nothing_is_lost(service: ServiceProcess) -> None:
     fuzz()
     ids = Counter(asyncio.run(logged(service)))
     assert ids.total() == accepted
-    assert accepted > 50, "much of it was good"
+    assert accepted > 30, "some of it was good"
     assert set(ids.values()) == {1}, "no id twice"
 
 
@@ -79,7 +79,7 @@ def test_verdicts_add_up_and_nothing_is_lost(service: ServiceProcess) -> None:
 def test_one_fault_rejects_that_event_and_no_other(service: ServiceProcess) -> None:
     turn = 0
 
-    @examples(250)
+    @examples(150)
     @given(near_misses(EVENT), st.integers(0, 3))
     def fuzz(miss: tuple[Any, Any], place: int) -> None:
         nonlocal turn

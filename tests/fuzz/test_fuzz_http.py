@@ -58,7 +58,7 @@ PATHS = st.sampled_from(
 
 
 @pytest.mark.row(90, 93, 97, 98, 99, 111, 165, 169, 171, 175, 176)
-@examples(700)
+@examples(500)
 @given(st.sampled_from(QUERIES), QUERY_STRINGS, st.sampled_from([None, "moderator", "relay", "x"]))
 @example("com.atproto.label.queryLabels", "uriPatterns=%ff%fe", None)
 @example("com.atproto.label.queryLabels", "uriPatterns=a&" * 3000, None)
@@ -83,7 +83,7 @@ def test_any_target_is_answered(service: ServiceProcess, target: str, prefix: st
 
 
 @pytest.mark.row(118, 164, 170, 173, 177, 178, 179, 214, 220)
-@examples(900)
+@examples(600)
 @given(st.sampled_from(["GET", "POST", "HEAD", "PUT", "OPTIONS", "DELETE", "get", "M"]), PATHS, FIELDS, BODIES)
 def test_any_headers_are_answered(
     service: ServiceProcess, method: str, path: str, fields: list[tuple[str, str]], body: bytes

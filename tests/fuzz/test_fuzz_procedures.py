@@ -53,7 +53,7 @@ def served(service: ServiceProcess, nsid: str) -> bool:
 
 
 @pytest.mark.row(169, 171, 182, 183)
-@examples(250)
+@examples(150)
 @given(st.data())
 def test_what_a_lexicon_allows_is_never_our_mistake(service: ServiceProcess, data: st.DataObject) -> None:
     nsid = data.draw(st.sampled_from(PROCEDURES))
@@ -62,7 +62,7 @@ def test_what_a_lexicon_allows_is_never_our_mistake(service: ServiceProcess, dat
 
 
 @pytest.mark.row(169, 181, 182)
-@examples(500)
+@examples(300)
 @given(st.data())
 def test_one_fault_is_a_400(service: ServiceProcess, data: st.DataObject) -> None:
     """Left out, of the wrong type, out of range, a float, a null: InvalidRequest, and the message names the place."""
@@ -75,7 +75,7 @@ def test_one_fault_is_a_400(service: ServiceProcess, data: st.DataObject) -> Non
 
 
 @pytest.mark.row(169, 172, 190)
-@examples(300)
+@examples(200)
 @given(st.sampled_from(PROCEDURES), JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200))
 def test_what_is_no_input_is_a_400(service: ServiceProcess, nsid: str, body: bytes) -> None:
     told = post(service, nsid, body)

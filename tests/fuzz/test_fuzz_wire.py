@@ -83,7 +83,7 @@ def test_there_are_seeds() -> None:
 
 
 @pytest.mark.row(39, 40, 41, 42)
-@examples(1500)
+@examples(1000)
 @given(BYTES)
 @example(b"\x81" * 5000)
 @example(b"\x9b" + b"\xff" * 8)
@@ -96,7 +96,7 @@ def test_cbor_is_a_value_or_bad_input(raw: bytes) -> None:
 
 
 @pytest.mark.row(120, 121, 122, 123, 124, 125, 156)
-@examples(1500)
+@examples(1000)
 @given(BYTES, st.booleans())
 def test_a_frame_is_a_frame_or_bad_input(raw: bytes, tolerant: bool) -> None:
     """Whatever is taken for a label can be written again, and its signature judged."""
@@ -115,7 +115,7 @@ KEY = PublicKey.from_did_key("did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUD
 
 
 @pytest.mark.row(1, 2, 12, 24, 27, 28, 30, 59)
-@examples(600)
+@examples(400)
 @given(
     st.dictionaries(st.sampled_from(["ver", "src", "uri", "val", "cts", "cid", "neg", "exp", "sig", "x"]), JSON), JSON
 )
@@ -150,7 +150,7 @@ def test_json_is_a_value_or_bad_input(raw: bytes | str) -> None:
 
 
 @pytest.mark.row(5, 7, 8, 13, 31, 168)
-@examples(600)
+@examples(400)
 @given(st.text(max_size=60) | st.text("did:webplc.%-_/@#?09TZ+", max_size=60))
 @example("did:web:" + "a" * 100_000)
 @example("a." * 50_000)
