@@ -112,6 +112,17 @@ def test_a_point_off_the_curve_or_in_another_form_is_no_public_key(curve: Curve)
             PublicKey(other, curve)
 
 
+@both
+def test_a_point_has_two_forms_and_no_third(curve: Curve) -> None:
+    """The hybrid form of X9.62 is taken by some libraries, ours among them."""
+    for key in (key for key in JWT_KEYS if curve_of(key) is curve):
+        whole = bytes.fromhex(key["publicKeyUncompressedHex"])
+        assert curve.load_point(whole).compressed.hex() == key["publicKeyCompressedHex"]
+        for first in (6, 7, 2, 0):
+            with pytest.raises(BadInput, match="33 or 65"):
+                curve.load_point(bytes([first]) + whole[1:])
+
+
 @pytest.mark.row(208)
 @pytest.mark.parametrize("key", JWT_KEYS, ids=name)
 def test_a_point_without_prefix_is_read_where_it_is_asked_for(key: dict[str, Any]) -> None:
