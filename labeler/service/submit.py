@@ -86,7 +86,10 @@ def decode(raw: bytes) -> tuple[list[SendEvent], list[int] | None, list[Rejectio
         return _take_apart(raw)
     _check_size(len(events))
     if not _says_no_more(raw, events):
-        return _take_apart(raw)
+        try:
+            parse_data(raw)
+        except BadInput:
+            return _take_apart(raw)
     return events, None, []
 
 
