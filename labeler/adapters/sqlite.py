@@ -1,5 +1,6 @@
 """The embedded default: both logs in SQLite, one file each."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Self
 
 import msgspec
 
+from labeler.adapters.seq_mark import SeqMark
 from labeler.adapters.sqlite_file import BUSY_TIMEOUT_S, Schema, SqliteFile
 from labeler.atproto.label import sign_label
 from labeler.errors import Corrupt
@@ -80,9 +82,16 @@ class SqliteLabelLog:
     def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self._file = SqliteFile(path, LABELS, busy_timeout_s=busy_timeout_s)
         self._sql = LABELS.queries()
+        self._mark = SeqMark(path.with_suffix(".seq"))
 
     async def __aenter__(self) -> Self:
+        self._mark.load()
         await self._file.__aenter__()
+        head = (await self.bounds()).head
+        resumed = self._mark.resume(head)
+        if resumed != head:  # the log was wiped, or an old copy of it was put back
+            async with self._file.transaction() as writer:
+                await writer.execute_fetchall(self._sql["raise_head"], (resumed,))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -95,6 +104,8 @@ class SqliteLabelLog:
             if found != expected:
                 raise Corrupt(f"{self._file.path}: checkpoint is {found}, expected {expected}: another writer was here")
             placed = list(enumerate(entries, head + 1))
+            if placed and placed[-1][0] > self._mark.value:
+                await asyncio.to_thread(self._mark.cover, placed[-1][0])
             await writer.execute_fetchall(self._sql["move"], (head + len(placed), checkpoint))
             if placed:
                 await writer.executemany(self._sql["note_key"], {(each.key_id,) for each in entries})

@@ -13,6 +13,9 @@ WHERE newest > head;
 -- name: bounds
 SELECT floor, head, checkpoint FROM log_state;
 
+-- name: raise_head
+UPDATE log_state SET head = ?;
+
 -- name: move
 UPDATE log_state SET head = ?, checkpoint = ?;
 
