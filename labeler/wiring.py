@@ -99,6 +99,9 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("aiohttp.websocket").setLevel(
+        logging.ERROR
+    )  # it warns of strangers' odd handshakes, in their words
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(run(settings, ready=ready))
 
