@@ -9,6 +9,8 @@
 Each leaf tells its handler all it needs: answer, explain, retry, or stop.
 """
 
+from collections.abc import Iterator
+
 
 class LabelerError(Exception):
     """Root of the tree; never raised itself."""
@@ -37,3 +39,17 @@ class Unavailable(LabelerError):
 
 class Corrupt(LabelerError):
     """Our own data contradicts itself. Continuing would spread the damage, so nobody catches this."""
+
+
+def first_cause(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Name the one error that ended a group of tasks; our own corruption goes before anything else."""
+    leaves = list(_leaves(errors))
+    return next((error for error in leaves if isinstance(error, Corrupt)), leaves[0])
+
+
+def _leaves(errors: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

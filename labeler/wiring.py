@@ -23,7 +23,7 @@ from labeler.adapters.keyfile import KeyFileSigner
 from labeler.adapters.lock import FileLock
 from labeler.adapters.sqlite import SqliteLabelLog, SqliteTelemetryLog
 from labeler.atproto.service_auth import AuthPolicy
-from labeler.errors import Corrupt, Misconfigured, Unavailable
+from labeler.errors import Corrupt, Misconfigured, Unavailable, first_cause
 from labeler.ports import Clock, DidResolver, LabelLog, Signer, TelemetryLog
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
@@ -264,7 +264,7 @@ async def _working(settings: Settings, labeler: Labeler) -> AsyncIterator[asynci
                 async with asyncio.timeout(DRAIN_SECONDS):
                     await judging
     except BaseExceptionGroup as errors:
-        raise _first(errors) from errors
+        raise first_cause(errors) from errors
 
 
 def _methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: SelfCheck) -> dict[str, Method]:
@@ -391,20 +391,6 @@ async def _forward(corrupt: asyncio.Future[None]) -> None:
 
 def _policy_text(labeler: Labeler) -> str | None:
     return labeler.ingest.policy.text if labeler.ingest.policy is not None else None
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Name the one error that ended the group; our own corruption goes before anything else."""
-    leaves = list(_leaves(errors))
-    return next((error for error in leaves if isinstance(error, Corrupt)), leaves[0])
-
-
-def _leaves(errors: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in errors.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
