@@ -23,7 +23,7 @@ from labeler.adapters.keyfile import KeyFileSigner
 from labeler.adapters.lock import FileLock
 from labeler.adapters.sqlite import SqliteLabelLog, SqliteTelemetryLog
 from labeler.atproto.service_auth import AuthPolicy
-from labeler.errors import Corrupt, Misconfigured, Unavailable, first_cause
+from labeler.errors import Misconfigured, Unavailable, first_cause
 from labeler.ports import Clock, DidResolver, LabelLog, Signer, TelemetryLog
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
@@ -65,7 +65,6 @@ from labeler.settings import Settings
 
 CATCH_UP_SECONDS: Final = 10.0  # what a crash left unjudged, before the doors open
 DRAIN_SECONDS: Final = 20.0  # what is not judged by then is judged at the next start
-
 BATCHES_AT_ONCE: Final = 32  # twice what goes into one append, so that one group gathers while another is written
 BACKLOG: Final = 1024  # connections the kernel holds while the loop is busy
 
