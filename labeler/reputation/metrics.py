@@ -101,8 +101,8 @@ def _daily_volume(view: View) -> Measurement:
 def _domain_spray(view: View) -> Measurement:
     """Distinct recipient domains per distinct recipient.
 
-    The normalised entropy of the domains needs no bar of its own: where D/N > 0.85 it cannot lie under 0.95 for 50
-    recipients or 0.91 for 1 000 (the least even split puts all the surplus on one domain), so it would decide nothing.
+    The normalised entropy of the domains has no bar of its own: where D/N > 0.85 it cannot lie under 0.95 for 50
+    recipients or 0.91 for 1 000 (the least even split puts all the surplus on one domain), so it would hardly ever decide.
     """
     since = view.since_s // HOUR_S
     n = view.windows.addressed.count(since)
