@@ -102,7 +102,7 @@ def _domain_spray(view: View) -> Measurement:
     """Distinct recipient domains per distinct recipient.
 
     The normalised entropy of the domains has no bar of its own: where D/N > 0.85 it cannot lie under 0.95 for 50
-    recipients or 0.91 for 1 000 (the least even split puts all the surplus on one domain), so it would hardly ever decide.
+    recipients or 0.91 for 1 000 (the least even split puts all the surplus on one domain); it would hardly decide.
     """
     since = view.since_s // HOUR_S
     n = view.windows.addressed.count(since)
