@@ -72,7 +72,7 @@ bench: setup     ## measure, and compare ratios within one run
 	@$(BIN)/python -m benchmarks
 
 lock: setup      ## renew requirements.lock from pyproject.toml
-	@$(BIN)/uv pip compile --quiet pyproject.toml --extra demo --group dev --universal --generate-hashes \
+	@$(BIN)/uv pip compile --quiet pyproject.toml --extra demo --extra simulate --group dev --universal --generate-hashes \
 		--no-emit-index-url --no-header --upgrade --output-file requirements.lock
 
 clean:           ## remove everything that can be made again

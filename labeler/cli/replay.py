@@ -16,7 +16,7 @@ from labeler.atproto.syntax import parse_datetime
 from labeler.cli.console import Meter, note, show_json, show_table
 from labeler.cli.options import CONFIG, AsJson
 from labeler.cli.recording import Recording
-from labeler.cli.walk import Walk
+from labeler.walk import Walk
 from labeler.errors import BadInput
 from labeler.ports import Signer
 from labeler.reputation.inputs import Input, PolicyActivated, Tick
@@ -59,13 +59,13 @@ def replay(
     line is one label change.
     """
     end = _moment(until) if until is not None else None
-    settings = _settings(config, needed=sign or not files, wanted=policy is None)
+    settings = settings_for(config, needed=sign or not files, wanted=policy is None)
     signer = KeyFileSigner(settings.service.signing_key_file) if sign and settings is not None else None
     report = Report(signer, as_json)
     judge = Judge(settings.service.did if settings is not None else NOBODY)
     if files:
         recording = Recording(files)
-        asyncio.run(_walk(recording.inputs(), Walk(judge, timers=True), _policy(policy, settings), end, report))
+        asyncio.run(_walk(recording.inputs(), Walk(judge, timers=True), policy_text(policy, settings), end, report))
         note(str(recording))
     elif settings is not None:
         text = read_policy(policy) if policy is not None else None
@@ -161,14 +161,15 @@ async def _stored(settings: Settings) -> AsyncIterator[Input]:
             meter.close()
 
 
-def _settings(config: Path | None, *, needed: bool, wanted: bool) -> Settings | None:
+def settings_for(config: Path | None, *, needed: bool, wanted: bool) -> Settings | None:
     """The configuration where it is asked for, or where it is wanted and lies at its usual place."""
     if needed or (wanted and (config is not None or CONFIG.exists())):
         return load_settings(config if config is not None else CONFIG)
     return None
 
 
-def _policy(path: Path | None, settings: Settings | None) -> str:
+def policy_text(path: Path | None, settings: Settings | None) -> str:
+    """The policy of that file; else the configured one; else the one we ship."""
     if path is not None:
         return read_policy(path)
     if settings is not None:

@@ -24,6 +24,7 @@ from labeler.reputation.inputs import Decision
 from labeler.reputation.policy import Policy
 
 _STRIKES_KEPT = 16  # more than any policy has terms for
+_EXCUSED = "the provider was to blame"
 
 
 class Verb(StrEnum):
@@ -60,29 +61,58 @@ class ActiveLabel:
     causes: tuple[str, ...] = ()
 
 
+class Grant(NamedTuple):
+    """What an operator granted a member, and until when: rules that judge it no more, caps instead of the agreed."""
+
+    operator: str
+    until: datetime | None
+    exempt: tuple[str, ...]
+    hourly_cap: int | None
+    daily_cap: int | None
+
+    def stands(self, now: datetime) -> bool:
+        """Whether it has not run out."""
+        return self.until is None or now < self.until
+
+
 @dataclass(slots=True)
 class Member:
-    """What has been decided about one subject so far."""
+    """What has been decided about one subject so far.
+
+    `domains` are those enrolled, by name; an enrolment that named none stands under the empty name. `marks` are time
+    and id of the newest event about each. `since` is when the member was first enrolled without a break.
+    """
 
     active: dict[str, ActiveLabel] = field(default_factory=dict)
     blocked: dict[str, datetime] = field(default_factory=dict)  # val → no rule applies it before
     strikes: list[datetime] = field(default_factory=list)  # when each throttle began
     clean_slate: datetime | None = None  # nothing before this moment counts
-    enrolled: bool = False
-    enrolment: tuple[datetime, str] | None = None  # time and id of the newest event that said so
+    domains: dict[str, None] = field(default_factory=dict)
+    marks: dict[str, tuple[datetime, str]] = field(default_factory=dict)
+    since: datetime | None = None
+    grant: Grant | None = None
     tier: str = "new"
     hourly_cap: int | None = None
     daily_cap: int | None = None
 
+    @property
+    def enrolled(self) -> bool:
+        """Whether any domain of it is enrolled."""
+        return bool(self.domains)
+
 
 class Situation(NamedTuple):
-    """What decides besides the findings. `fresh` counts recipients with a known outcome since the throttle began."""
+    """What decides besides the findings. `fresh` counts recipients with a known outcome since the throttle began.
+
+    `pardoned`: failures behind it were a provider's doing, as turned out since.
+    """
 
     findings: list[Finding]
     clean: bool
     fresh: int
     may_suspend: bool  # the breaker has room
     silent: bool  # no telemetry for too long
+    pardoned: bool = False
 
 
 def expire(member: Member, now: datetime) -> dict[str, ActiveLabel]:
@@ -119,14 +149,20 @@ def _enforcement(
 ) -> list[Change]:
     """Throttle, suspend, renew or lift."""
     active = {val: member.active[val] for val in (MAIL_SUSPENDED, MAIL_THROTTLED) if val in member.active}
-    if MAIL_SUSPENDED in active or any(label.by_operator for label in active.values()):
-        return []  # pending review, or a human's word
+    if any(label.by_operator for label in active.values()):
+        return []  # a human's word
+    if situation.pardoned:
+        excused = [val for val, label in active.items() if not holding(label, situation.findings)]
+        if excused:
+            return [Change(Verb.NEGATE, val, None, "incident", _EXCUSED) for val in excused]
+    if MAIL_SUSPENDED in active:
+        return []  # pending review
     fired = [finding for finding in situation.findings if finding.severity is not Severity.NONE]
     throttled = active.get(MAIL_THROTTLED)
-    if _suspends(fired, policy) and MAIL_SUSPENDED not in member.blocked and not situation.silent:
+    if suspends(fired, policy) and MAIL_SUSPENDED not in member.blocked and not situation.silent:
         if situation.may_suspend:
             return _suspend(fired, throttled, policy, now)
-        fired = [finding._replace(severity=Severity.THROTTLE) for finding in fired]
+        fired = [finding._replace(severity=Severity.THROTTLE) for finding in fired]  # the breaker holds it
     if throttled is not None:
         return _keep_or_lift(member, throttled, situation, policy, now)
     if MAIL_THROTTLED in member.blocked:
@@ -141,7 +177,8 @@ def _enforcement(
     return []
 
 
-def _suspends(fired: list[Finding], policy: Policy) -> bool:
+def suspends(fired: list[Finding], policy: Policy) -> bool:
+    """A strong finding, or as many independent ones as the policy asks for."""
     strong = any(finding.severity is Severity.SUSPEND for finding in fired)
     return strong or len({finding.rule.family for finding in fired}) >= policy.ladder.suspend_on_findings
 
@@ -216,15 +253,29 @@ def throttle_term(member: Member, policy: Policy, now: datetime) -> timedelta:
     return timedelta(seconds=terms[min(repeats, len(terms) - 1)].seconds)
 
 
-def enrolment(member: Member, enrolled: bool, now: datetime) -> list[Change]:
-    """What enrolling or leaving changes."""
+def membership(member: Member, now: datetime) -> list[Change]:
+    """What enrolling or leaving changes about `relay-member`."""
     active = {val for val, label in member.active.items() if label.exp is None or label.exp > now}
     blocked = member.blocked.get(RELAY_MEMBER, now) > now
-    if enrolled and not active & {RELAY_MEMBER, MAIL_REMOVED} and not blocked:
+    if member.enrolled and not active & {RELAY_MEMBER, MAIL_REMOVED} and not blocked:
         return [Change(Verb.APPLY, RELAY_MEMBER, None, "enrolled", "enrolled with the relay")]
-    if not enrolled and RELAY_MEMBER in active:
+    if not member.enrolled and RELAY_MEMBER in active:
         return [Change(Verb.NEGATE, RELAY_MEMBER, None, "unenrolled", "left the relay")]
     return []
+
+
+def removed_domain(member: Member, owner: str, domain: str, policy: Policy, now: datetime) -> list[Change]:
+    """What follows when a member enrols `domain`, which went with the removed account `owner`: a human must look.
+
+    A removal covers the domains too (acceptable-use page); coming back with one under another name is no new start.
+    """
+    if MAIL_SUSPENDED in member.blocked or {MAIL_SUSPENDED, MAIL_REMOVED} & member.active.keys():
+        return []
+    exp = now + timedelta(seconds=policy.labels[MAIL_SUSPENDED].terms[0].seconds)
+    reason = f"enrolled {domain}, which was removed together with {owner}"
+    changes = [Change(Verb.APPLY, MAIL_SUSPENDED, exp, "removed-domain", reason)]
+    stale = (val for val in (MAIL_THROTTLED, CLEAN_SENDER) if val in member.active)
+    return changes + [Change(Verb.NEGATE, val, None, "removed-domain", "replaced by the suspension") for val in stale]
 
 
 def apply_decision(member: Member, decision: Decision, now: datetime, block_s: int) -> list[Change]:
@@ -266,7 +317,9 @@ def _made_untrue(member: Member, changes: list[Change], decision: Decision) -> l
 def settle(member: Member, change: Change, now: datetime, by_operator: bool) -> None:
     """Write a change into the member's state."""
     if change.verb is Verb.NEGATE:
-        member.active.pop(change.val, None)
+        lifted = member.active.pop(change.val, None)
+        if change.actor == "incident" and lifted is not None and lifted.since in member.strikes:
+            member.strikes.remove(lifted.since)  # it was no strike
         return
     known = member.active.get(change.val)
     since = known.since if known is not None and change.verb is Verb.RENEW else now

@@ -33,6 +33,32 @@ class Decision(msgspec.Struct, frozen=True, tag="decision", omit_defaults=True):
     external_id: str | None = None
 
 
+class Question(msgspec.Struct, frozen=True, tag="question", omit_defaults=True):
+    """An operator asked the member to explain; from here on the acceptable-use page's clock runs."""
+
+    received: datetime
+    operator: str
+    did: str
+    comment: str | None = None
+
+
+class Override(msgspec.Struct, frozen=True, tag="override", omit_defaults=True):
+    """What an operator grants one member until the term ends, instead of whatever was granted before.
+
+    `exempt` names rules that judge it no more; caps replace the agreed ones. `duration_h` None means until further
+    notice. Nothing granted takes the override back.
+    """
+
+    received: datetime
+    operator: str
+    did: str
+    exempt: tuple[str, ...] = ()
+    hourly_cap: int | None = None
+    daily_cap: int | None = None
+    duration_h: int | None = None
+    comment: str | None = None
+
+
 class PolicyActivated(msgspec.Struct, frozen=True, tag="policy", omit_defaults=True):
     """From here on this policy text decides. The text itself is kept: a hash alone could not be replayed."""
 
@@ -46,7 +72,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
     received: datetime
 
 
-Input = Batch | Decision | PolicyActivated | Tick
+Input = Batch | Decision | Question | Override | PolicyActivated | Tick
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Input)

@@ -1,76 +1,41 @@
 """The fold: one input record at a time, label changes out. Everything published can be computed again from here.
 
-Rule 1: `received` is the only now. Rule 2: events are counted by the time they happened. Rule 3: subjects touched by a
-record are judged once, after all of it is counted, in the order of their DIDs: the order inside a batch changes
-nothing. Rule 4: timers are inputs too; `due` says when the shell must write the next `Tick`.
+Rule 1: `received` is the only now. Rule 2: events are counted by the time they happened, those of one record in that
+order. Rule 3: subjects touched by a record are judged once, after all of it is counted, in the order of their DIDs: the
+order inside a batch changes nothing. Rule 4: timers are inputs too; `due` says when the shell must write the next
+`Tick`.
 """
 
-import heapq
 from collections import deque
 from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import Final
 
-from labeler.atproto.label import Label
 from labeler.atproto.syntax import format_datetime
-from labeler.reputation.decisions import (
-    ActiveLabel,
-    Change,
-    Member,
-    Situation,
-    Verb,
-    apply_decision,
-    decide,
-    enrolment,
-    expire,
-    renewal,
-    settle,
-)
-from labeler.reputation.definitions import CLEAN_SENDER, MAIL_SUSPENDED, MAIL_THROTTLED
+from labeler.reputation.decisions import Change, Grant, Member, apply_decision, expire, membership, removed_domain
+from labeler.reputation.definitions import MAIL_REMOVED
+from labeler.reputation.domains import registrable
+from labeler.reputation.enrolments import Domains, enrol
 from labeler.reputation.events import Kind, SendEvent
-from labeler.reputation.evidence import evidence_record, seal
-from labeler.reputation.findings import find_possible, is_clean
-from labeler.reputation.inputs import Batch, Decision, Input, PolicyActivated, Tick
-from labeler.reputation.metrics import epoch_seconds, whole_bucket
-from labeler.reputation.policy import Caps, Policy, parse_policy
-from labeler.reputation.windows import HOUR_S, DistinctWindow, SubjectWindows, binding_floor
+from labeler.reputation.incidents import Incidents
+from labeler.reputation.inputs import Batch, Decision, Input, Override, PolicyActivated, Question, Tick
+from labeler.reputation.metrics import Setting
+from labeler.reputation.outcomes import Classifier
+from labeler.reputation.policy import Caps, Policy, Rule, parse_policy
+from labeler.reputation.pool import Pool
+from labeler.reputation.subject import Emission, Notice, Subject, epoch
+from labeler.reputation.suppression import SuppressionWindows
+from labeler.reputation.verdicts import Verdicts
+from labeler.reputation.volume import HOUR_S
+from labeler.reputation.windows import Circumstances, SubjectWindows, binding_floor
 
-MILLISECOND: Final = timedelta(milliseconds=1)
-DAY: Final = timedelta(days=1)
 DEFAULT_CAPS: Final = Caps(hourly=100, daily=1000)
 DEFAULT_BLOCK_S: Final = 7 * 86_400
 SWEEP_HOURS: Final = 24  # a subject's windows are swept so often
 SWEPT_A_BATCH: Final = 8  # subjects looked at after each batch, so that the silent ones are swept too
-_ROUNDING: Final = 1e-9  # 5 % of 60 members are 3, however the product comes out
 _ENROLMENT: Final = frozenset({Kind.ENROLLED, Kind.UNENROLLED})
-
-
-class Subject:
-    """One DID: what was counted, what was decided, and the `cts` last used for each of its labels.
-
-    `owed`: it was last judged in silence, and what was held back then is due when it is next heard of.
-    """
-
-    __slots__ = ("member", "owed", "stamped", "timer", "windows")
-
-    def __init__(self) -> None:
-        self.windows = SubjectWindows()
-        self.member = Member()
-        self.stamped: dict[str, datetime] = {}
-        self.timer: datetime | None = None
-        self.owed = False
-
-
-class Emission(NamedTuple):
-    """A label to sign and publish, with the evidence and the words behind it."""
-
-    label: Label
-    evidence: bytes
-    evidence_cid: str
-    actor: str
-    reason: str
-    rule: str
-    received: datetime
+_MOMENT: Final = attrgetter("at", "id")
 
 
 class Judge:
@@ -79,19 +44,31 @@ class Judge:
     def __init__(self, src: str) -> None:
         self.src = src
         self.subjects: dict[str, Subject] = {}
-        self.policy: Policy | None = None
-        self._active_dids = DistinctWindow()  # pool size, for the breaker
-        self._suspensions: deque[datetime] = deque()  # by rules, in the last 24 h
-        self._allowance = 0
+        self.pool = Pool()
+        self.incidents = Incidents()
+        self._verdicts = Verdicts(src, self.subjects)
+        self._classifier = Classifier(None)
+        self._rules: tuple[Rule, ...] = ()
+        self._domains = Domains()
+        self._sharers: dict[str, list[SuppressionWindows]] = {}
         self._horizon_hours = 0
-        self._last_batch: datetime | None = None
-        self._timers: list[tuple[datetime, str]] = []
+        self._pool_swept = 0
         self._rounds: deque[str] = deque()  # every subject, the one to be looked at next for sweeping first
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy in force, None before the first activation."""
+        return self._verdicts.policy
 
     @property
     def policy_hash(self) -> str | None:
         """Hash of the policy in force, None before the first activation."""
         return self.policy.hash if self.policy is not None else None
+
+    @property
+    def notices(self) -> deque[Notice]:
+        """What people should look at; whoever reads them takes them out."""
+        return self._verdicts.notices
 
     def step(self, record: Input) -> list[Emission]:
         """Take one record in; return the labels it leads to, in the order they are to be published."""
@@ -102,85 +79,175 @@ class Judge:
             return self._tick(now)
         if isinstance(record, Decision):
             return self._decision(record, now)
+        if isinstance(record, Question):
+            return self._question(record, now)
+        if isinstance(record, Override):
+            return self._override(record, now)
         return self._activate(record)
+
+    def touch(self, did: str, now: datetime) -> list[Emission]:
+        """What a record received at `now` leads to that was about `did` and is counted already."""
+        self._heard((did,), now)
+        return self._judge(did, self.subjects[did], now)
 
     def due(self) -> datetime | None:
         """When the next timer fires, or None while nothing is pending."""
-        while self._timers:
-            moment, did = self._timers[0]
-            if self.subjects[did].timer == moment:
-                return moment
-            heapq.heappop(self._timers)  # superseded by a later decision
-        return None
+        return self._verdicts.timers.due()
 
-    def caps(self, member: Member) -> Caps:
-        """The caps agreed with a member, the policy's where nothing was agreed."""
+    def caps(self, member: Member, now: datetime) -> Caps:
+        """The caps agreed with a member: what an operator granted, else its enrolment, else the policy's."""
         default = self.policy.caps if self.policy is not None else DEFAULT_CAPS
-        if member.hourly_cap is None and member.daily_cap is None:
+        grant, hourly, daily = member.grant, member.hourly_cap, member.daily_cap
+        if grant is not None and grant.stands(now):
+            hourly, daily = grant.hourly_cap or hourly, grant.daily_cap or daily
+        if hourly is None and daily is None:
             return default
-        return Caps(hourly=member.hourly_cap or default.hourly, daily=member.daily_cap or default.daily)
+        return Caps(hourly=hourly or default.hourly, daily=daily or default.daily)
+
+    def setting(self, member: Member, policy: Policy, now: datetime) -> Setting:
+        """What a member is measured in at `now`."""
+        within_s = policy.abuse.answer_within.seconds
+        return Setting(self.caps(member, now), member.domains, self.pool, self.incidents.stretches, within_s)
+
+    def rules_for(self, member: Member, now: datetime) -> tuple[Rule, ...]:
+        """The rules that judge a member, those in shadow included, without what an operator exempted it from."""
+        grant = member.grant
+        if grant is None or not grant.exempt or not grant.stands(now):
+            return self._rules
+        return tuple(rule for rule in self._rules if rule.id not in grant.exempt)
 
     def _batch(self, batch: Batch, now: datetime) -> list[Emission]:
-        invalid_codes = self.policy.outcomes.invalid_recipient if self.policy is not None else frozenset()
-        subjects, relay, hour = self.subjects, batch.relay, epoch_seconds(now) // HOUR_S
-        oldest = binding_floor(hour, self._horizon_hours)
+        subjects, hour = self.subjects, epoch(now) // HOUR_S
+        known = self._circumstances(batch.relay, hour)
         touched: dict[str, Subject] = {}
         enrolments: list[SendEvent] = []
-        for event in batch.events:
+        for event in sorted(batch.events, key=_MOMENT) if len(batch.events) > 1 else batch.events:
             did = event.did
-            subject = subjects.get(did)
+            subject = touched.get(did)
             if subject is None:
-                subject = self._enter(did)
-            touched[did] = subject
-            subject.windows.record(relay, event, int(event.at.timestamp()), oldest, invalid_codes)
+                subject = touched[did] = subjects.get(did) or self._enter(did)
+            subject.windows.record(event, int(event.at.timestamp()), known)
             if event.kind in _ENROLMENT:
                 enrolments.append(event)
-        for did in touched:
-            self._active_dids.record(did, hour)
-        self._last_batch = now
-        self._refill(now)
+            elif event.kind == Kind.ABUSE_REPORTED:
+                self._report(event, subject, now)
+        for subject in touched.values():
+            subject.windows.ledger.seal(batch.relay)
+        self._heard(touched, now)
+        pardoned = self._look_for_incidents(now)
         emissions = self._enrol(enrolments, now)
-        for did in sorted(touched):
-            emissions += self._judge(did, touched[did], now)
+        for did in sorted(touched.keys() | pardoned):
+            emissions += self._judge(did, subjects[did], now, pardoned=did in pardoned)
         self._sweep_some(hour)
         return emissions
+
+    def _circumstances(self, relay: str, hour: int) -> Circumstances:
+        policy = self.policy
+        if policy is None:
+            return Circumstances(relay, binding_floor(hour), self._classifier, self.pool)
+        grace_s, auto_ask = policy.suppression.grace.seconds, policy.abuse.auto_ask
+        return Circumstances(relay, binding_floor(hour), self._classifier, self.pool, grace_s, auto_ask, self._sharers)
+
+    def _heard(self, dids: Iterable[str], now: datetime) -> None:
+        hour = epoch(now) // HOUR_S
+        for did in dids:
+            self._verdicts.breaker.heard(did, hour)
+        self._verdicts.heard = now
+        self._refill(now)
+
+    def _refill(self, now: datetime) -> None:
+        if self.policy is not None:
+            self._verdicts.breaker.refill(self.policy.guards, now)
 
     def _enter(self, did: str) -> Subject:
         subject = self.subjects[did] = Subject()
         self._rounds.append(did)
         return subject
 
+    def _report(self, event: SendEvent, subject: Subject, now: datetime) -> None:
+        """Tell people of an abuse report; its category says how soon they must look, and nothing else."""
+        category = event.category or "none"
+        urgency = self.policy.abuse.urgency.get(category) if self.policy is not None else None
+        text = f"{urgency or 'routine'}: abuse report {event.id}, category {category}"
+        self._verdicts.note("abuse-report", event.did, now, text)
+        self._verdicts.arm(event.did, subject, now)
+
+    def _look_for_incidents(self, now: datetime) -> frozenset[str]:
+        """Find providers to blame; return the members that lost recipients there."""
+        if not self.pool.touched:
+            return frozenset()
+        if self.policy is None:
+            self.pool.touched.clear()
+            return frozenset()
+        blamed = {provider: list(hours) for provider, hours in self.incidents.stretches.items()}
+        found = self.incidents.look(self.pool, self._windows, self.policy.incident)
+        for provider, dids in found.items():
+            if self.incidents.stretches[provider] != blamed.get(provider):
+                first, last = self.incidents.stretches[provider][-1]
+                text = f"fails for {len(set(dids))} members, clean elsewhere: {_hour(first)} to {_hour(last + 1)}"
+                self._verdicts.note("incident", provider, now, text)
+        return frozenset(did for dids in found.values() for did in dids)
+
+    def _windows(self, did: str) -> SubjectWindows:
+        return self.subjects[did].windows
+
     def _sweep_some(self, hour: int) -> None:
         """Sweep those nobody hears of any more, a few at a time: what they left must not stay for ever."""
         for _ in range(min(SWEPT_A_BATCH, len(self._rounds))):
             self._sweep(self.subjects[self._rounds[0]].windows, hour)
             self._rounds.rotate(-1)
+        if hour >= self._pool_swept + SWEEP_HOURS:
+            self._pool_swept = hour
+            self.pool.expire(hour - self._horizon_hours)
+            self.incidents.expire(hour - self._horizon_hours)
 
     def _sweep(self, windows: SubjectWindows, hour: int) -> None:
         if self.policy is not None and hour >= windows.swept_hour + SWEEP_HOURS:
-            windows.sweep(hour, self._horizon_hours)
+            windows.sweep(hour, self._horizon_hours, self.policy.suppression.memory.seconds)
 
     def _enrol(self, events: Iterable[SendEvent], now: datetime) -> list[Emission]:
         emissions: list[Emission] = []
         for event in sorted(events, key=lambda event: (event.did, event.at, event.id)):
             subject = self.subjects[event.did]
-            member, mark = subject.member, (event.at, event.id)
-            if member.enrolment is not None and mark < member.enrolment:
-                continue  # late: what happened after it is known already
-            member.enrolment = mark
-            member.enrolled = event.kind == Kind.ENROLLED
-            if member.enrolled:
-                member.tier = event.tier or "new"
-                member.hourly_cap, member.daily_cap = event.hourly_cap, event.daily_cap
-            emissions += self._emit(event.did, subject, enrolment(member, member.enrolled, now), now)
+            member, before = subject.member, frozenset(subject.member.domains)
+            if not enrol(member, event):
+                continue
+            for domain in sorted(before ^ member.domains.keys()):
+                self._share(event.did, domain)
+            changes = membership(member, now)
+            if event.domain is not None and event.domain.lower() in member.domains:
+                changes += self._returned(event.did, event.domain.lower(), now)
+            if changes:
+                emissions += self._verdicts.say(event.did, subject, changes, now)
+                self._verdicts.arm(event.did, subject, now)
         return emissions
+
+    def _share(self, did: str, domain: str) -> None:
+        """Members with one sending domain know each other's suppression lists."""
+        if not domain:
+            return
+        holders = self._domains.hold(did, self.subjects[did].member.domains, domain)
+        self._sharers.pop(domain, None)
+        if len(holders) > 1:
+            self._sharers[domain] = [self.subjects[holder].windows.suppression for holder in holders]
+
+    def _returned(self, did: str, domain: str, now: datetime) -> list[Change]:
+        """What follows when `domain` had been removed together with somebody else."""
+        owner = self._domains.removed_with(domain)
+        removal = self.subjects[owner].member.active.get(MAIL_REMOVED) if owner is not None else None
+        ended = removal is None or (removal.exp is not None and removal.exp <= now)
+        if self.policy is None or owner is None or owner == did or ended:
+            return []
+        changes = removed_domain(self.subjects[did].member, owner, domain, self.policy, now)
+        if changes:
+            self._verdicts.note("removed-domain", did, now, changes[0].reason)
+        return changes
 
     def _tick(self, now: datetime) -> list[Emission]:
         self._refill(now)
         emissions: list[Emission] = []
-        while (due := self.due()) is not None and due <= now:
-            _, did = heapq.heappop(self._timers)
-            emissions += self._judge(did, self.subjects[did], now)
+        while (fired := self._verdicts.timers.pop(now)) is not None:
+            emissions += self._judge(*fired, now)
         return emissions
 
     def _decision(self, decision: Decision, now: datetime) -> list[Emission]:
@@ -189,122 +256,54 @@ class Judge:
         expire(subject.member, now)
         block_s = self.policy.ladder.operator_block.seconds if self.policy is not None else DEFAULT_BLOCK_S
         changes = apply_decision(subject.member, decision, now, block_s)
-        emissions += self._emit(decision.did, subject, changes, now, by_operator=True)
-        self._arm(decision.did, subject, now)
+        emissions += self._verdicts.say(decision.did, subject, changes, now, by_operator=True)
+        if MAIL_REMOVED in decision.apply:
+            names = (*subject.member.domains, *subject.windows.by_domain)
+            self._domains.remove(decision.did, frozenset(registrable(name) for name in names if name))
+        elif MAIL_REMOVED in decision.negate:
+            self._domains.restore(decision.did)
+        self._verdicts.arm(decision.did, subject, now)
         return emissions
+
+    def _question(self, question: Question, now: datetime) -> list[Emission]:
+        subject = self.subjects.get(question.did) or self._enter(question.did)
+        emissions = self._tick(now)
+        subject.windows.reports.ask(f"question {format_datetime(now)}", epoch(now))
+        self._verdicts.arm(question.did, subject, now)
+        return emissions
+
+    def _override(self, override: Override, now: datetime) -> list[Emission]:
+        subject = self.subjects.get(override.did) or self._enter(override.did)
+        emissions = self._tick(now)
+        until = now + timedelta(hours=override.duration_h) if override.duration_h is not None else None
+        grant = Grant(override.operator, until, override.exempt, override.hourly_cap, override.daily_cap)
+        subject.member.grant = grant if grant.exempt or grant.hourly_cap or grant.daily_cap else None
+        return emissions + self._judge(override.did, subject, now)
 
     def _activate(self, record: PolicyActivated) -> list[Emission]:
         """From here on another policy decides; subjects are judged by it when they are next touched."""
-        self.policy = parse_policy(record.text)
-        self._horizon_hours = self.policy.horizon_s // HOUR_S + 1
+        policy = self._verdicts.policy = parse_policy(record.text)
+        self._rules = tuple(policy.rules)
+        self._horizon_hours = policy.horizon_s // HOUR_S + 1
+        self._classifier = Classifier(policy.outcomes)
+        if not policy.shadowed:
+            for subject in self.subjects.values():
+                subject.shadow = None
         return []
 
-    def _judge(self, did: str, subject: Subject, now: datetime) -> list[Emission]:
+    def _judge(self, did: str, subject: Subject, now: datetime, *, pardoned: bool = False) -> list[Emission]:
         policy = self.policy
         if policy is None:
             return []
-        member, windows = subject.member, subject.windows
-        now_s = epoch_seconds(now)
-        self._sweep(windows, now_s // HOUR_S)
-        lapsed = expire(member, now) if member.active or member.blocked else {}
-        floor_s = slate_floor(member)
-        findings = find_possible(policy, windows, self.caps(member), now_s, floor_s)
-        throttled = member.active.get(MAIL_THROTTLED)
-        due = subject.owed or (subject.timer is not None and subject.timer <= now)
-        fired = any(finding.severity for finding in findings)
-        clean = is_clean(policy, windows, now_s, floor_s) if due or CLEAN_SENDER not in member.active else False
-        if not (fired or clean or lapsed or due or throttled is not None):
-            return []  # nothing to say and nothing to take back: by far the most common case
-        situation = Situation(
-            findings=findings,
-            clean=clean,
-            fresh=self._fresh(policy, windows, throttled, now_s) if throttled is not None else 0,
-            may_suspend=len(self._suspensions) < self._allowance,
-            silent=self._silent(policy, now),
-        )
-        subject.owed = situation.silent
-        changes = decide(member, situation, policy, now, lapsed)
-        emissions = self._emit(did, subject, changes, now)
-        if changes or lapsed or due:
-            self._arm(did, subject, now)
-        return emissions
+        self._sweep(subject.windows, epoch(now) // HOUR_S)
+        setting, rules = self.setting(subject.member, policy, now), self.rules_for(subject.member, now)
+        return self._verdicts.reach(did, subject, setting, rules, now, pardoned=pardoned)
 
-    @staticmethod
-    def _fresh(policy: Policy, windows: SubjectWindows, throttled: ActiveLabel, now_s: int) -> int:
-        """Recipients whose existence became known since the throttle began, as far back as any rule looks."""
-        since_s = max(epoch_seconds(throttled.since), now_s - policy.horizon_s)
-        return windows.reached.count(whole_bucket(since_s, HOUR_S))
 
-    def _refill(self, now: datetime) -> None:
-        """How many automatic suspensions the breaker allows in the 24 h up to now."""
-        while self._suspensions and self._suspensions[0] <= now - DAY:
-            self._suspensions.popleft()
-        hour = epoch_seconds(now) // HOUR_S
-        self._active_dids.expire(hour - 48)
-        if self.policy is not None:
-            guards = self.policy.guards
-            share = int(guards.breaker_share * self._active_dids.count(hour - 24) + _ROUNDING)
-            self._allowance = max(guards.breaker_count, share)
-
-    def _silent(self, policy: Policy, now: datetime) -> bool:
-        silence = timedelta(seconds=policy.guards.silence.seconds)
-        return self._last_batch is None or now - self._last_batch > silence
-
-    def _emit(
-        self, did: str, subject: Subject, changes: list[Change], now: datetime, *, by_operator: bool = False
-    ) -> list[Emission]:
-        emissions = []
-        for change in changes:
-            settle(subject.member, change, now, by_operator)
-            if change.val == MAIL_SUSPENDED and change.verb is Verb.APPLY and not by_operator:
-                self._suspensions.append(now)
-            stamp = now
-            last = subject.stamped.get(change.val)
-            if last is not None and stamp <= last:
-                stamp = last + MILLISECOND  # label spec: later than any previous timestamp of the same label
-            subject.stamped[change.val] = stamp
-            evidence, cid = seal(evidence_record(did, change, now, self.policy_hash))
-            label = Label(
-                src=self.src,
-                uri=did,
-                val=change.val,
-                cts=format_datetime(stamp),
-                neg=True if change.verb is Verb.NEGATE else None,
-                exp=format_datetime(change.exp) if change.exp is not None else None,
-            )
-            emissions.append(Emission(label, evidence, cid, change.actor, change.reason, change.actor, now))
-        return emissions
-
-    def _arm(self, did: str, subject: Subject, now: datetime) -> None:
-        """Set the subject's timer to the next moment something about it may change by itself."""
-        moments = []
-        for val, label in subject.member.active.items():
-            if label.exp is None:
-                continue
-            moments.append(label.exp)
-            renewed = renewal(val, label, self.policy) if self.policy is not None else None
-            if renewed is not None:
-                moments.append(renewed)
-        if MAIL_THROTTLED in subject.member.active and self.policy is not None:
-            hold = timedelta(seconds=self.policy.ladder.min_hold.seconds)
-            moments.append(subject.member.active[MAIL_THROTTLED].since + hold)
-        coming = [moment for moment in moments if moment > now]
-        timer = min(coming) if coming else None
-        if timer is not None and timer != subject.timer:
-            heapq.heappush(self._timers, (timer, did))
-        subject.timer = timer
+def _hour(hour: int) -> str:
+    return datetime.fromtimestamp(hour * HOUR_S, UTC).strftime("%Y-%m-%dT%HZ")
 
 
 def _whole_milliseconds(moment: datetime) -> datetime:
     """Cut off what a label cannot say, so that our state and the published `cts` and `exp` never differ."""
     return moment - timedelta(microseconds=moment.microsecond % 1000)
-
-
-def slate_floor(member: Member) -> int:
-    """From when on a member's mail counts (epoch seconds): the hour after a human's lift, 0 when there was none.
-
-    Windows are made of whole hours; the rest of the lifted hour is given to the member.
-    """
-    if member.clean_slate is None:
-        return 0
-    return (epoch_seconds(member.clean_slate) // HOUR_S + 1) * HOUR_S

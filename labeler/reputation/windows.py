@@ -1,107 +1,50 @@
-"""Counts of one subject in event time, exact, in buckets aligned to the epoch.
+"""Counts of one subject in event time, in buckets aligned to the epoch.
 
 Rule 1: an outcome is counted in the hour its message was *accepted*: a late DSN never makes a rate above 100 %.
 Rule 2: an outcome that binds to no acceptance is stashed and counted as unbound; it judges nobody.
-Rule 3: recording commutes. Any order of the same events leaves the same windows, as long as a relay reports one
-acceptance for a message and recipient, as it should; of several, the latest one known so far binds.
-
-One idea carries the distinct counts: remember for each item the *latest* bucket it was seen in, and how many items
-each bucket is the latest of. An item lies in a window exactly when its latest bucket does, so the distinct count of
-any window is a sum over buckets.
+Rule 3: recording commutes, as long as a relay reports one acceptance for a message and recipient; of several, the
+latest one known so far binds. What asks for knowledge (mail to the dead, to strangers, to those who left) goes by what
+was known when a message was taken in; within a record of the log events count in the order they happened.
+Rule 4: memory is bounded, whatever is reported.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
-from labeler.reputation.events import OUTCOMES, Kind, SendEvent
+from labeler.reputation.auth_mail import AuthMailWindows
+from labeler.reputation.counters import EXACT_MAX, CountWindow, DistinctWindow, FirstSeen, halve
+from labeler.reputation.domains import registrable
+from labeler.reputation.events import AUTH_MAIL, OUTCOMES, Kind, SendEvent
+from labeler.reputation.ledger import EventLedger
+from labeler.reputation.outcomes import Classifier, Fault
+from labeler.reputation.pool import Pool
+from labeler.reputation.reports import AbuseReports
+from labeler.reputation.suppression import SuppressionWindows
+from labeler.reputation.volume import HOUR_S, VolumeWindows
 
-HOUR_S: Final = 3600
-MINUTE_S: Final = 60
 BINDING_HOURS: Final = 9 * 24  # an outcome may be 7 days late, and asynchronous bounces take days of their own
 CONTACT_HOURS: Final = 30 * 24  # who was reached in the month before is no first contact
-_MINUTES_SEEN: Final = 66  # the last hour, seen from a clock up to five minutes behind the newest event
-_MINUTES_KEPT: Final = 2 * _MINUTES_SEEN
-_KNOWN_KINDS: Final = frozenset(Kind)
+BINDING_MAX: Final = 262_144  # acceptances a subject may have waiting for outcomes; the older half is let go beyond
 STASH_MAX: Final = 10_000  # messages per subject whose outcomes wait for an acceptance …
 STASH_DEPTH: Final = 16  # … and outcomes kept for each
+DOMAINS_MAX: Final = 256  # sending domains, and providers, told apart for one subject
+_KNOWN_KINDS: Final = frozenset(Kind)
+_BOUND: Final = OUTCOMES | {Kind.TRAP_HIT}
 
 
-class DistinctWindow:
-    """Distinct items over any window up to the horizon. `record` is O(1); so is `count`, until the window moves on."""
+class Circumstances(NamedTuple):
+    """What recording needs to know besides the event. Outcomes of mail before the hour `oldest` bind no more.
 
-    __slots__ = ("_since", "_total", "alive", "last")
+    `sharers` are the suppression lists of other members with the same sending domain, by domain.
+    """
 
-    def __init__(self) -> None:
-        self.last: dict[str, int] = {}
-        self.alive: dict[int, int] = {}
-        self._since = 0  # the window last asked for, and its count, kept up to date by `record`
-        self._total = 0
-
-    def record(self, item: str, bucket: int) -> None:
-        """See `item` in `bucket`; an older bucket than the one known changes nothing."""
-        known = self.last.get(item)
-        if known is not None:
-            if known >= bucket:
-                return
-            self.alive[known] -= 1
-            if known < self._since <= bucket:
-                self._total += 1
-        elif bucket >= self._since:
-            self._total += 1
-        self.last[item] = bucket
-        alive = self.alive
-        alive[bucket] = alive.get(bucket, 0) + 1
-
-    def count(self, since: int) -> int:
-        """How many distinct items were seen in a bucket ≥ `since`."""
-        if since != self._since:
-            self._since = since
-            self._total = sum(number for bucket, number in self.alive.items() if bucket >= since)
-        return self._total
-
-    def items(self, since: int) -> Iterator[str]:
-        """The distinct items seen in a bucket ≥ `since`, in order of first sight."""
-        return (item for item, bucket in self.last.items() if bucket >= since)
-
-    def expire(self, before: int) -> None:
-        """Forget items whose latest bucket is < `before`."""
-        if any(bucket < before for bucket in self.alive):
-            self.last = {item: bucket for item, bucket in self.last.items() if bucket >= before}
-            self.alive = {bucket: number for bucket, number in self.alive.items() if bucket >= before}
-            self._since, self._total = 0, len(self.last)
-
-
-class CountWindow:
-    """How many, over any window up to the horizon. `total` counts everything not yet expired."""
-
-    __slots__ = ("_inside", "_since", "buckets", "total")
-
-    def __init__(self) -> None:
-        self.buckets: dict[int, int] = {}
-        self.total = 0
-        self._since = 0  # the window last asked for, and its count, kept up to date by `add`
-        self._inside = 0
-
-    def add(self, bucket: int) -> None:
-        """Count one in `bucket`."""
-        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
-        self.total += 1
-        if bucket >= self._since:
-            self._inside += 1
-
-    def count(self, since: int) -> int:
-        """How many in buckets ≥ `since`."""
-        if since != self._since:
-            self._since = since
-            self._inside = sum(number for bucket, number in self.buckets.items() if bucket >= since)
-        return self._inside
-
-    def expire(self, before: int) -> None:
-        """Forget buckets < `before`."""
-        if any(bucket < before for bucket in self.buckets):
-            self.buckets = {bucket: number for bucket, number in self.buckets.items() if bucket >= before}
-            self.total = sum(self.buckets.values())
-            self._since, self._inside = 0, self.total
+    relay: str
+    oldest: int
+    classifier: Classifier
+    pool: Pool
+    grace_s: int = 0
+    auto_ask: bool = False
+    sharers: dict[str, list[SuppressionWindows]] = {}  # noqa: RUF012 - never written to
 
 
 class DomainWindows:
@@ -114,44 +57,58 @@ class DomainWindows:
         self.invalid = CountWindow()
 
 
+class ProviderWindows:
+    """What became of a subject's mail at one provider: final outcomes, recipients refused, recipients that do not exist."""
+
+    __slots__ = ("answered", "blocked", "invalid")
+
+    def __init__(self) -> None:
+        self.answered = CountWindow()
+        self.blocked = DistinctWindow()
+        self.invalid = DistinctWindow()
+
+
 class SubjectWindows:
-    """Everything counted about one DID. Buckets are hours since the epoch, `minutes` minutes.
+    """Everything counted about one DID. Buckets are hours since the epoch.
 
     `reached` holds recipients whose existence is known by now (delivered or invalid), `invalid` those that do not
-    exist, `addressed` all recipients of accepted mail, `first_delivered` the hour each recipient was first reached.
-    `unbindable` counts outcomes that name no message, or for which the stash had no room.
+    exist, `addressed` all recipients of accepted mail, `first_delivered` the hour each recipient was first reached,
+    `dead` since when (epoch seconds) a recipient is known not to exist. `unbindable` counts outcomes that name no
+    message, or for which the stash had no room.
     """
 
     __slots__ = (
-        "acceptances",
-        "accepted",
-        "addressed",
-        "by_domain",
-        "complained",
-        "delivered",
-        "first_delivered",
-        "invalid",
-        "kinds",
-        "minutes",
-        "reached",
-        "recipient_domains",
-        "stash",
-        "swept_hour",
-        "unbindable",
-    )
+        "acceptances", "addressed", "auth_mail", "by_domain", "by_provider", "clients", "complained", "dead",
+        "dead_recipients", "dead_sends", "delivered", "domain_of", "first_delivered", "from_domains", "invalid", "kinds",
+        "ledger", "new_clients", "new_domains", "reached", "recipient_domains", "reports", "stash", "suppression",
+        "swept_hour", "traps", "unbindable", "volume",
+    )  # fmt: skip
 
     def __init__(self) -> None:
-        self.minutes = CountWindow()
-        self.accepted = CountWindow()
-        self.acceptances = DistinctWindow()
+        self.volume = VolumeWindows()
+        self.acceptances: dict[str, int] = {}
         self.addressed = DistinctWindow()
         self.recipient_domains = DistinctWindow()
+        self.new_domains = FirstSeen()
+        self.domain_of: dict[str, str] = {}
         self.delivered = DistinctWindow()
         self.reached = DistinctWindow()
         self.invalid = DistinctWindow()
         self.complained = DistinctWindow()
+        self.traps = DistinctWindow()
         self.first_delivered: dict[str, int] = {}
+        self.dead: dict[str, int] = {}
+        self.dead_sends = CountWindow()
+        self.dead_recipients = DistinctWindow()
+        self.from_domains = DistinctWindow()
+        self.clients = DistinctWindow()
+        self.new_clients = FirstSeen()
+        self.auth_mail = AuthMailWindows()
+        self.suppression = SuppressionWindows()
+        self.reports = AbuseReports()
+        self.ledger = EventLedger()
         self.by_domain: dict[str, DomainWindows] = {}
+        self.by_provider: dict[str, ProviderWindows] = {}
         self.stash: dict[str, list[SendEvent]] = {}
         self.kinds: dict[str, int] = {}
         self.swept_hour = 0
@@ -162,26 +119,40 @@ class SubjectWindows:
         """Outcomes that no acceptance explains so far."""
         return self.unbindable + sum(len(outcomes) for outcomes in self.stash.values())
 
-    def record(self, relay: str, event: SendEvent, at_s: int, oldest: int, invalid_codes: frozenset[str]) -> None:
-        """Count one event that happened at `at_s` (seconds since the epoch), reported by `relay`.
-
-        What lies before the hour `oldest` (`binding_floor`) binds no more, whether it has been swept already or not.
-        """
+    def record(self, event: SendEvent, at_s: int, known: Circumstances) -> None:
+        """Count one event that happened at `at_s` (seconds since the epoch)."""
         kind = event.kind
         counted = kind if kind in _KNOWN_KINDS else "other"  # the set is open, our memory is not
         self.kinds[counted] = self.kinds.get(counted, 0) + 1
         if kind == Kind.ACCEPTED:
-            self._accept(relay, event, at_s, oldest, invalid_codes)
-        elif kind in OUTCOMES:
+            self._accept(event, at_s, known)
+        elif kind in _BOUND:
             if event.message_id is None or event.recipient is None:
                 self.unbindable += 1
                 return
-            key = f"{relay} {event.message_id} {event.recipient}"
-            hour = self.acceptances.last.get(key)
-            if hour is not None and hour >= oldest:
-                self._settle(event, event.recipient, hour, invalid_codes)
+            key = f"{known.relay} {event.message_id} {event.recipient}"
+            hour = self.acceptances.get(key)
+            if hour is not None and hour >= known.oldest:
+                self._settle(event, event.recipient, hour, known)
             else:
                 self._put_aside(key, event)
+        else:
+            self._note(event, at_s, known)
+
+    def _note(self, event: SendEvent, at_s: int, known: Circumstances) -> None:
+        """Count what is neither an acceptance nor an outcome."""
+        kind = event.kind
+        if kind == Kind.REJECTED:
+            self.volume.refuse(at_s)
+        elif kind == Kind.SUPPRESSED and event.recipient is not None:
+            self.suppression.tried(event.recipient, at_s, event, known.grace_s)
+        elif kind == Kind.HEADER_STRIPPED and event.category not in AUTH_MAIL:
+            self.suppression.evade(f"header {event.message_id or event.id}", at_s)
+        elif kind == Kind.ABUSE_REPORTED:
+            self.reports.report(event.id, at_s, event.category, at_s if known.auto_ask else None)
+        elif kind == Kind.ABUSE_ANSWERED:
+            self.reports.answer(at_s)
+        self.ledger.count(at_s // HOUR_S, event.id)
 
     def _put_aside(self, key: str, event: SendEvent) -> None:
         """Keep an outcome until its acceptance is known."""
@@ -193,95 +164,188 @@ class SubjectWindows:
         else:
             self.unbindable += 1
 
-    def _accept(self, relay: str, event: SendEvent, at_s: int, oldest: int, invalid_codes: frozenset[str]) -> None:
+    def _accept(self, event: SendEvent, at_s: int, known: Circumstances) -> None:
         hour = at_s // HOUR_S
-        minutes = self.minutes
-        minutes.add(at_s // MINUTE_S)
-        if len(minutes.buckets) > _MINUTES_KEPT:
-            minutes.expire(max(minutes.buckets) - _MINUTES_SEEN)
-        self.accepted.add(hour)
-        if event.domain is not None:
-            self._domain(event.domain).accepted.add(hour)
+        self.ledger.count(hour, event.id)
+        self.volume.accept(at_s)
+        domain = event.domain
+        if domain is not None:
+            sending = self.by_domain.get(domain) or self._domain(domain)
+            if sending is not None:
+                sending.accepted.add(hour)
+        if event.from_domain is not None:
+            self.from_domains.record(registrable(event.from_domain), hour)
+        if event.client is not None:
+            self.clients.record(event.client, hour)
+            self.new_clients.record(event.client, hour)
         recipient = event.recipient
         if recipient is None:
             return
-        self.addressed.record(recipient, hour)
         if event.recipient_domain is not None:
-            self.recipient_domains.record(event.recipient_domain.lower(), hour)
+            at = registrable(event.recipient_domain)
+            self.recipient_domains.record(at, hour)
+            self.new_domains.record(at, hour)
+            if recipient not in self.domain_of and len(self.domain_of) < EXACT_MAX:
+                self.domain_of[recipient] = at
+        self._look_back(event, recipient, at_s, known)
+        self.addressed.record(recipient, hour)
         if event.message_id is None:
             return
-        key = f"{relay} {event.message_id} {recipient}"
-        self.acceptances.record(key, hour)
+        key = f"{known.relay} {event.message_id} {recipient}"
+        if self.acceptances.get(key, -1) < hour:
+            self.acceptances[key] = hour
+            if len(self.acceptances) > BINDING_MAX:
+                self.acceptances = halve(self.acceptances)
         if self.stash:
             for outcome in self.stash.pop(key, ()):
-                if outcome.at.timestamp() >= oldest * HOUR_S:
-                    self._settle(outcome, recipient, hour, invalid_codes)
+                if outcome.at.timestamp() >= known.oldest * HOUR_S:
+                    self._settle(outcome, recipient, hour, known)
 
-    def _settle(self, event: SendEvent, recipient: str, hour: int, invalid_codes: frozenset[str]) -> None:
+    def _look_back(self, event: SendEvent, recipient: str, at_s: int, known: Circumstances) -> None:
+        """Hold a message against what is known of its recipient by now: dead, a stranger, somebody who left."""
+        hour = at_s // HOUR_S
+        if self.dead and at_s > self.dead.get(recipient, at_s):
+            self.dead_sends.add(hour)
+            self.dead_recipients.record(recipient, hour)
+        if event.category in AUTH_MAIL:
+            reached = self.delivered.last.get(recipient)
+            stranger = self.delivered.exact and (reached is None or reached < hour - CONTACT_HOURS)
+            self.auth_mail.accept(str(event.category), recipient, hour, stranger=stranger)
+        elif self.suppression.unsubscribed:
+            self.suppression.tried(recipient, at_s, event, known.grace_s)
+        if known.sharers and event.domain in known.sharers:
+            for other in known.sharers[event.domain]:
+                if other is not self.suppression:
+                    self.suppression.tried_elsewhere(recipient, at_s, event, known.grace_s, other)
+
+    def _settle(self, event: SendEvent, recipient: str, hour: int, known: Circumstances) -> None:
         """Count a bound outcome in the hour of its acceptance."""
         kind = event.kind
+        self.ledger.count(hour, event.id)
         if kind == Kind.DELIVERED:
-            latest = self.delivered.last.get(recipient)
-            if latest is None or hour > latest + CONTACT_HOURS or hour < self.first_delivered[recipient]:
-                self.first_delivered[recipient] = hour
-            self.delivered.record(recipient, hour)
-            self.reached.record(recipient, hour)
+            self._answered(event, hour, known)
+            self._reach(recipient, hour)
         elif kind == Kind.BOUNCED:
-            if event.status in invalid_codes:
-                self.reached.record(recipient, hour)
-                self.invalid.record(recipient, hour)
-                if event.domain is not None:
-                    self._domain(event.domain).invalid.add(hour)
+            provider = self._answered(event, hour, known)
+            self._bounce(event, recipient, hour, known, provider)
         elif kind == Kind.COMPLAINED:
             self.complained.record(recipient, hour)
+        elif kind == Kind.UNSUBSCRIBED:
+            self.suppression.unsubscribe(recipient, int(event.at.timestamp()), event)
+        elif kind == Kind.TRAP_HIT:
+            self.traps.record(recipient, hour)
+
+    def _reach(self, recipient: str, hour: int) -> None:
+        delivered = self.delivered
+        if delivered.exact:
+            latest = delivered.last.get(recipient)
+            if latest is None or hour > latest + CONTACT_HOURS or hour < self.first_delivered[recipient]:
+                self.first_delivered[recipient] = hour
+        delivered.record(recipient, hour)
+        if not delivered.exact and self.first_delivered:
+            self.first_delivered = {}
+        self.reached.record(recipient, hour)
+        if self.dead:
+            self.dead.pop(recipient, None)
+
+    def _bounce(
+        self, event: SendEvent, recipient: str, hour: int, known: Circumstances, provider: ProviderWindows | None
+    ) -> None:
+        fault = known.classifier.fault(event.status)
+        name = event.provider
+        if fault is Fault.INVALID_RECIPIENT:
+            self.reached.record(recipient, hour)
+            self.invalid.record(recipient, hour)
+            at_s = int(event.at.timestamp())
+            if at_s < self.dead.get(recipient, at_s + 1) and len(self.dead) < EXACT_MAX:
+                self.dead[recipient] = at_s
+            sending = self._domain(event.domain) if event.domain is not None else None
+            if sending is not None:
+                sending.invalid.add(hour)
+            if provider is not None and name is not None:
+                provider.invalid.record(recipient, hour)
+                known.pool.fail(name, event.did, hour)
+        elif fault is Fault.POLICY_BLOCK and provider is not None and name is not None:
+            if provider.blocked.record(recipient, hour):
+                known.pool.block(name, hour)
+
+    def _answered(self, event: SendEvent, hour: int, known: Circumstances) -> ProviderWindows | None:
+        """Count a final outcome at its provider, where one is named and there is room for it."""
+        name = event.provider
+        if name is None:
+            return None
+        provider = self.by_provider.get(name)
+        if provider is None:
+            if len(self.by_provider) >= DOMAINS_MAX:
+                return None
+            provider = self.by_provider[name] = ProviderWindows()
+        provider.answered.add(hour)
+        known.pool.answer(name, event.did, hour)
+        return provider
 
     def first_contacts(self, since: int) -> int:
-        """Recipients addressed in a bucket ≥ `since` that were not reached in the month before it."""
+        """Recipients addressed in a bucket ≥ `since` that were not reached in the month before it.
+
+        Never more than there are: where the recipients are too many to be known, all that were reached count as known.
+        """
+        if not (self.addressed.exact and self.delivered.exact):
+            return max(0, self.addressed.count(since) - self.delivered.size)
         first, latest, forgotten = self.first_delivered, self.delivered.last, since - CONTACT_HOURS
         return sum(
             first.get(recipient, since) >= since or latest[recipient] < forgotten
             for recipient in self.addressed.items(since)
         )
 
-    def sweep(self, hour: int, horizon_hours: int) -> None:
+    def sweep(self, hour: int, horizon_hours: int, memory_s: int) -> None:
         """Forget what no window can see any more. Changes no count; due once `hour` ≥ `swept_hour` + 24."""
         self.swept_hour = hour
-        floor, oldest = hour - horizon_hours, binding_floor(hour, horizon_hours)
-        self.minutes.expire((hour - 2) * (HOUR_S // MINUTE_S))
-        self.acceptances.expire(oldest)
-        self.delivered.expire(oldest - CONTACT_HOURS)  # a month before anything that may still be recorded or asked
+        floor, oldest = hour - max(horizon_hours, CONTACT_HOURS), binding_floor(hour)
+        self.volume.expire(hour, floor)
+        if any(bound < oldest for bound in self.acceptances.values()):
+            self.acceptances = {key: bound for key, bound in self.acceptances.items() if bound >= oldest}
+        self.delivered.expire(floor - CONTACT_HOURS)  # a month before anything that may still be recorded or asked
         for window in self._windows():
             window.expire(floor)
-        for domain in self.by_domain.values():
-            domain.accepted.expire(floor)
-            domain.invalid.expire(floor)
+        self.auth_mail.expire(floor)
+        self.suppression.expire(floor, hour * HOUR_S - memory_s)
+        self.new_domains.keep(self.recipient_domains, floor)
+        self.new_clients.keep(self.clients, floor)
+        self._forget(floor, oldest)
+
+    def _forget(self, floor: int, oldest: int) -> None:
+        """Let go of what hangs on forgotten items."""
         kept = self.delivered.last
         if len(kept) < len(self.first_delivered):
             self.first_delivered = {item: first for item, first in self.first_delivered.items() if item in kept}
+        addressed = self.addressed.last
+        if len(addressed) < len(self.domain_of):
+            self.domain_of = {item: domain for item, domain in self.domain_of.items() if item in addressed}
+        if self.dead:
+            self.dead = {item: at_s for item, at_s in self.dead.items() if at_s >= floor * HOUR_S}
         if self.stash:
             self.stash = {
                 key: events
                 for key, events in self.stash.items()
                 if any(event.at.timestamp() >= oldest * HOUR_S for event in events)
             }
+        self.by_domain = {name: domain for name, domain in self.by_domain.items() if domain.accepted.total}
+        self.by_provider = {name: provider for name, provider in self.by_provider.items() if provider.answered.total}
 
-    def _windows(self) -> Iterable[DistinctWindow | CountWindow]:
-        return (
-            self.accepted,
-            self.addressed,
-            self.recipient_domains,
-            self.reached,
-            self.invalid,
-            self.complained,
-        )
+    def _windows(self) -> Iterable[DistinctWindow | CountWindow | EventLedger]:
+        yield from (self.addressed, self.recipient_domains, self.reached, self.invalid, self.complained, self.traps)
+        yield from (self.dead_sends, self.dead_recipients, self.from_domains, self.clients, self.ledger)
+        for domain in self.by_domain.values():
+            yield from (domain.accepted, domain.invalid)
+        for provider in self.by_provider.values():
+            yield from (provider.answered, provider.blocked, provider.invalid)
 
-    def _domain(self, domain: str) -> DomainWindows:
-        windows = self.by_domain.get(domain)
-        if windows is None:
-            windows = self.by_domain[domain] = DomainWindows()
+    def _domain(self, name: str) -> DomainWindows | None:
+        windows = self.by_domain.get(name)
+        if windows is None and len(self.by_domain) < DOMAINS_MAX:
+            windows = self.by_domain[name] = DomainWindows()
         return windows
 
 
-def binding_floor(hour: int, horizon_hours: int) -> int:
-    """The oldest hour whose acceptances an outcome may still bind to, at `hour`: all a window sees, and nine days."""
-    return hour - max(BINDING_HOURS, horizon_hours)
+def binding_floor(hour: int) -> int:
+    """The oldest hour whose acceptances an outcome may still bind to, at `hour`."""
+    return hour - BINDING_HOURS

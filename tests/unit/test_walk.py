@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from labeler.atproto.label import Label
-from labeler.cli.walk import Walk
+from labeler.walk import Walk
 from labeler.reputation.inputs import Decision, Input, Tick
 from labeler.reputation.judge import Emission, Judge
 

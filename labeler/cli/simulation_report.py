@@ -1,0 +1,137 @@
+"""What a simulation came to: a table for people, a line of JSON a cell for machines."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from labeler.cli.console import say, show_json, show_table
+from labeler.simulation.goals import ALL
+from labeler.simulation.populations import NAMED, Population
+from labeler.simulation.runs import Cell
+from labeler.simulation.tally import HALF, Check, Share, Tally
+
+COLUMNS = (
+    "population",
+    "mails/day",
+    "n",
+    "throttled %",
+    "suspended %",
+    "sends until throttled",
+    "until suspended",
+    "changes/30 d",
+    "goal",
+    "met",
+)  # fmt: skip
+NEARLY_ALL = 0.9
+
+
+class Row(NamedTuple):
+    """One population at one volume, measured and held against its goal."""
+
+    population: Population
+    volume: int
+    tally: Tally
+    changes: float
+    checks: list[Check]
+
+    @property
+    def met(self) -> bool:
+        """Whether every part of the goal was met; nothing promised is nothing broken."""
+        return all(check.met for check in self.checks)
+
+
+def rows(tallies: Mapping[Cell, Tally], days: int) -> list[Row]:
+    """Hold every cell against the goal of its population."""
+    found = []
+    for cell, tally in tallies.items():
+        population = NAMED[cell.population]
+        checks = tally.checks(population.goal, days)
+        found.append(Row(population, cell.volume, tally, tally.changes_in(days), checks))
+    return found
+
+
+def show(found: Sequence[Row], *, seed: int, as_json: bool) -> None:
+    """Print all of it."""
+    if as_json:
+        for row in found:
+            show_json(_line(row, seed))
+        return
+    show_table(COLUMNS, [_cells(row) for row in found])
+    say("")
+    for population in dict.fromkeys(row.population for row in found):
+        say(f"{population.name}: {population.about}")
+    say(
+        "Shares with their exact 95 % intervals (Clopper-Pearson); sends as median / 90 %. "
+        "✓ met, ✓✓ met by all of the interval, ✗ not met."
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    tally = row.tally
+    return (
+        row.population.name,
+        f"{row.volume:,}".replace(",", " "),
+        str(tally.n),
+        _percent(tally.throttled),
+        _percent(tally.suspended),
+        _sends(tally, tally.throttled_after),
+        _sends(tally, tally.suspended_after),
+        f"{row.changes:.2f}",
+        row.population.goal.text or "–",
+        _mark(row),
+    )
+
+
+def _percent(share: Share) -> str:
+    lower, upper = (f"{end * 100:.3g}" for end in share.interval)
+    return f"{share.value * 100:.3g} [{lower}, {upper}]"
+
+
+def _sends(tally: Tally, sends: Sequence[int]) -> str:
+    return " / ".join(_number(tally.after(sends, share)) for share in (HALF, NEARLY_ALL))
+
+
+def _number(sends: float) -> str:
+    return "never" if math.isinf(sends) else f"{sends:.0f}"
+
+
+def _mark(row: Row) -> str:
+    if not row.checks:
+        return "–"
+    if not row.met:
+        return "✗ " + ", ".join(check.name for check in row.checks if not check.met)
+    return "✓✓" if all(check.sure for check in row.checks) else "✓"
+
+
+def _line(row: Row, seed: int) -> dict[str, Any]:
+    tally = row.tally
+    return {
+        "population": row.population.name,
+        "about": row.population.about,
+        "volume": row.volume,
+        "seed": seed,
+        "n": tally.n,
+        "throttled": _share(tally.throttled),
+        "suspended": _share(tally.suspended),
+        "early": tally.early.k,
+        "sendsUntilThrottled": _quantiles(tally, tally.throttled_after),
+        "sendsUntilSuspended": _quantiles(tally, tally.suspended_after),
+        "changesIn30Days": round(row.changes, 4),
+        "cleared": _share(tally.cleared) if tally.cleared.n else None,
+        "goal": [
+            {"name": check.name, **_share(check.share), "limit": check.limit, "met": check.met, "sure": check.sure}
+            for check in row.checks
+        ],
+        "met": row.met,
+    }
+
+
+def _share(share: Share) -> dict[str, Any]:
+    lower, upper = share.interval
+    return {"k": share.k, "n": share.n, "share": share.value, "lower": lower, "upper": upper}
+
+
+def _quantiles(tally: Tally, sends: Sequence[int]) -> dict[str, int | None]:
+    """Median, 90 % and 99 %; null where so many never were."""
+    found = {f"p{share * 100:.0f}": tally.after(sends, share) for share in (HALF, NEARLY_ALL, ALL)}
+    return {name: None if math.isinf(number) else int(number) for name, number in found.items()}

@@ -1,0 +1,91 @@
+"""Who is enrolled with which domains, and what follows from sharing one or bringing back a removed one.
+
+Events may come late and in any order: the newest about a domain says what is true. An event that names no domain speaks
+for the account as such; one that says the account left speaks for all its domains.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from labeler.reputation.decisions import Member
+from labeler.reputation.domains import registrable
+from labeler.reputation.events import Kind, SendEvent
+
+DOMAINS_MAX: Final = 1_024  # of one member; further ones are not enrolled
+_ALL: Final = "*"  # no domain is called so
+_CAPS: Final = "*caps"  # nor so: where the newest agreement on tier and caps is noted
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def enrol(member: Member, event: SendEvent) -> bool:
+    """Take in one `enrolled` or `unenrolled` event; tell whether it said anything new."""
+    domain = event.domain.lower() if event.domain is not None else ""
+    mark = (event.at, event.id)
+    if event.kind == Kind.UNENROLLED and event.domain is None:
+        return _leave(member, mark)
+    if mark < max(mark_of(member, domain), mark_of(member, _ALL)):
+        return False  # late: what happened after it is known already
+    if domain not in member.marks and len(member.marks) > DOMAINS_MAX:
+        return False
+    member.marks[domain] = mark
+    if event.kind == Kind.UNENROLLED:
+        member.domains.pop(domain, None)
+    else:
+        if not member.domains:
+            member.since = event.at
+        member.domains[domain] = None
+        if mark >= mark_of(member, _CAPS):
+            member.marks[_CAPS] = mark
+            member.tier = event.tier or "new"
+            member.hourly_cap, member.daily_cap = event.hourly_cap, event.daily_cap
+    if not member.domains:
+        member.since = None
+    return True
+
+
+def mark_of(member: Member, domain: str) -> tuple[datetime, str]:
+    """Time and id of the newest event about `domain`; the beginning of time where there was none."""
+    return member.marks.get(domain, (_NEVER, ""))
+
+
+def _leave(member: Member, mark: tuple[datetime, str]) -> bool:
+    if mark < mark_of(member, _ALL):
+        return False
+    member.marks[_ALL] = mark
+    for domain in [domain for domain in member.domains if mark_of(member, domain) < mark]:
+        del member.domains[domain]
+    if not member.domains:
+        member.since = None
+    return True
+
+
+class Domains:
+    """Whose each enrolled domain is, and which ones went with a removed account."""
+
+    def __init__(self) -> None:
+        self._holders: dict[str, dict[str, None]] = {}
+        self._removed: dict[str, str] = {}  # registrable domain → the DID it went with
+
+    def hold(self, did: str, domains: dict[str, None], domain: str) -> list[str]:
+        """Note whether `did` holds `domain` now; return everybody who does."""
+        holders = self._holders.setdefault(domain, {})
+        if domain in domains:
+            holders[did] = None
+        else:
+            holders.pop(did, None)
+        if not holders:
+            del self._holders[domain]
+        return list(holders)
+
+    def remove(self, did: str, domains: frozenset[str]) -> None:
+        """The account went, and its registrable domains with it."""
+        for domain in domains:
+            self._removed.setdefault(domain, did)
+
+    def restore(self, did: str) -> None:
+        """The account was taken back, and so were its domains."""
+        self._removed = {domain: owner for domain, owner in self._removed.items() if owner != did}
+
+    def removed_with(self, domain: str) -> str | None:
+        """The removed account that `domain`, or the domain above it, went with."""
+        return self._removed.get(registrable(domain)) if domain else None

@@ -1,0 +1,75 @@
+"""Abuse reports about one member, the questions asked about them, and the clock of the acceptable-use page.
+
+A report judges nobody. Its clock starts when an operator asks the member, or by itself where the policy says so; what
+is measured is the silence after that.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+REPORTS_MAX: Final = 1_000  # kept a member; answered ones go first, an operator's question last
+
+
+@dataclass(slots=True)
+class Report:
+    """One report, or one question of an operator without a report. Times are seconds since the epoch."""
+
+    id: str
+    at_s: int
+    category: str | None
+    asked_s: int | None = None
+    by_operator: bool = False
+    answered_s: int | None = None
+
+
+class AbuseReports:
+    """Reports in order of arrival."""
+
+    __slots__ = ("reports",)
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+
+    def report(self, report_id: str, at_s: int, category: str | None, asked_s: int | None) -> None:
+        """Take in a report; `asked_s` is when the member was asked by itself."""
+        self._add(Report(report_id, at_s, category, asked_s))
+
+    def ask(self, question_id: str, at_s: int) -> None:
+        """An operator asks about every open report, or about something nobody reported."""
+        pending = [report for report in self.reports if report.answered_s is None and not report.by_operator]
+        for report in pending:
+            report.asked_s, report.by_operator = at_s, True
+        if not pending:
+            self._add(Report(question_id, at_s, None, at_s, by_operator=True))
+
+    def answer(self, at_s: int) -> None:
+        """The member answered: whatever was known by then is answered."""
+        for report in self.reports:
+            if report.answered_s is None and report.at_s <= at_s:
+                report.answered_s = at_s
+
+    def open(self, since_s: int) -> list[Report]:
+        """Reports since `since_s` that nobody answered."""
+        return [report for report in self.reports if report.answered_s is None and report.at_s >= since_s]
+
+    def overdue(self, since_s: int, now_s: int, within_s: int, *, by_operator: bool) -> int:
+        """How many open reports were asked about more than `within_s` ago, by an operator or by nobody in person."""
+        return sum(
+            report.by_operator is by_operator and report.asked_s is not None and report.asked_s + within_s <= now_s
+            for report in self.open(since_s)
+        )
+
+    def deadlines(self, within_s: int) -> list[int]:
+        """When the open questions run out, in seconds since the epoch."""
+        return [
+            report.asked_s + within_s
+            for report in self.reports
+            if report.answered_s is None and report.asked_s is not None
+        ]
+
+    def _add(self, report: Report) -> None:
+        self.reports.append(report)
+        if len(self.reports) > REPORTS_MAX:
+            answered = (index for index, known in enumerate(self.reports) if known.answered_s is not None)
+            unasked = (index for index, known in enumerate(self.reports) if not known.by_operator)
+            del self.reports[next(answered, next(unasked, 0))]

@@ -1,0 +1,73 @@
+"""One DID in the fold, and what the fold says: labels to publish, and notices for people."""
+
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from labeler.atproto.label import Label
+from labeler.reputation.decisions import Member
+from labeler.reputation.volume import HOUR_S
+from labeler.reputation.windows import SubjectWindows
+
+MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+class Subject:
+    """One DID: what was counted, what was decided, and the `cts` last used for each of its labels.
+
+    `owed`: it was last judged in silence, and what was held back then is due when it is next heard of. `shadow`: what
+    would have been decided about it, where any rule only pretends.
+    """
+
+    __slots__ = ("member", "owed", "shadow", "stamped", "timer", "windows")
+
+    def __init__(self) -> None:
+        self.windows = SubjectWindows()
+        self.member = Member()
+        self.shadow: Member | None = None
+        self.stamped: dict[str, datetime] = {}
+        self.timer: datetime | None = None
+        self.owed = False
+
+    def stamp(self, val: str, now: datetime) -> datetime:
+        """The `cts` of a label issued at `now`: later than any before it of the same value (label spec)."""
+        last = self.stamped.get(val)
+        stamp = now if last is None or now > last else last + MILLISECOND
+        self.stamped[val] = stamp
+        return stamp
+
+
+class Emission(NamedTuple):
+    """A label to sign and publish, with the evidence and the words behind it; in `shadow` it is only to be recorded."""
+
+    label: Label
+    evidence: bytes
+    evidence_cid: str
+    actor: str
+    reason: str
+    rule: str
+    received: datetime
+    shadow: bool = False
+
+
+class Notice(NamedTuple):
+    """Something people should look at that is no label: `breaker`, `incident`, `removed-domain`, `abuse-report`."""
+
+    kind: str
+    about: str
+    at: datetime
+    text: str
+
+
+def epoch(moment: datetime) -> int:
+    """Whole seconds since the epoch."""
+    return int(moment.timestamp())
+
+
+def slate_floor(member: Member) -> int:
+    """From when on a member's mail counts (epoch seconds): the hour after a human's lift, 0 when there was none.
+
+    Windows are made of whole hours; the rest of the lifted hour is given to the member.
+    """
+    if member.clean_slate is None:
+        return 0
+    return (epoch(member.clean_slate) // HOUR_S + 1) * HOUR_S

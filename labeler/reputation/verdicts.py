@@ -1,0 +1,175 @@
+"""One subject at one moment: measure, decide, say it. Called by the fold for everybody a record or a timer touches.
+
+Rule 1: what is only pretended (shadow) changes nothing that is published. Rule 2: the breaker holds suspensions back,
+and says so. Rule 3: most subjects have nothing to be told, and must cost next to nothing.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from labeler.atproto.label import Label
+from labeler.atproto.syntax import format_datetime
+from labeler.reputation.breaker import Breaker
+from labeler.reputation.decisions import (
+    ActiveLabel,
+    Change,
+    Member,
+    Situation,
+    Verb,
+    decide,
+    expire,
+    settle,
+    suspends,
+)
+from labeler.reputation.definitions import CLEAN_SENDER, MAIL_SUSPENDED, MAIL_THROTTLED
+from labeler.reputation.evidence import evidence_record, seal
+from labeler.reputation.findings import Finding, find_possible, is_clean
+from labeler.reputation.metrics import Setting, whole_bucket
+from labeler.reputation.policy import Mode, Policy, Rule
+from labeler.reputation.subject import Emission, Notice, Subject, epoch, slate_floor
+from labeler.reputation.timers import Timers, turning_points
+from labeler.reputation.volume import HOUR_S
+from labeler.reputation.windows import SubjectWindows
+
+NOTICES_KEPT: Final = 1_000  # that nobody has fetched
+
+
+class Verdicts:
+    """The breaker, the timers, the notices, and when telemetry was last heard."""
+
+    def __init__(self, src: str, subjects: Mapping[str, Subject]) -> None:
+        self.src = src
+        self.policy: Policy | None = None
+        self.breaker = Breaker()
+        self.timers = Timers(subjects)
+        self.notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
+        self.heard: datetime | None = None
+
+    def reach(
+        self, did: str, subject: Subject, setting: Setting, rules: tuple[Rule, ...], now: datetime, *, pardoned: bool
+    ) -> list[Emission]:
+        """What `rules` change about a subject at `now`; `pardoned`: an incident took failures of it away just now."""
+        policy = self.policy
+        assert policy is not None
+        member, windows, now_s = subject.member, subject.windows, epoch(now)
+        lapsed = expire(member, now) if member.active or member.blocked else {}
+        floor_s = slate_floor(member)
+        findings = find_possible(rules, windows, setting, now_s, floor_s)
+        throttled, pretending = member.active.get(MAIL_THROTTLED), subject.shadow is not None
+        due = subject.owed or (subject.timer is not None and subject.timer <= now)
+        fired = any(finding.severity for finding in findings)
+        unsaid = due or pretending or CLEAN_SENDER not in member.active
+        clean = is_clean(policy, windows, setting, now_s, floor_s) if unsaid else False
+        if not (fired or clean or lapsed or due or pardoned or pretending or throttled is not None):
+            return []  # nothing to say and nothing to take back: by far the most common case
+        situation = Situation(
+            findings=findings,
+            clean=clean,
+            fresh=_fresh(policy, windows, throttled, now_s),
+            may_suspend=self.breaker.closed,
+            silent=self._silent(policy, now),
+            pardoned=pardoned,
+        )
+        subject.owed = situation.silent
+        emissions = self._conclude(did, subject, situation, now, lapsed) if policy.mode is Mode.ENFORCE else []
+        if policy.shadowed:
+            emissions += self._pretend(did, subject, situation, now, emissions)
+        if emissions or lapsed or due:
+            self.arm(did, subject, now)
+        return emissions
+
+    def say(
+        self, did: str, subject: Subject, changes: list[Change], now: datetime, *, by_operator: bool = False
+    ) -> list[Emission]:
+        """Write changes into the subject's state and make labels of them."""
+        emissions = []
+        for change in changes:
+            settle(subject.member, change, now, by_operator)
+            if change.val == MAIL_SUSPENDED and change.verb is Verb.APPLY and change.findings:
+                self.breaker.count(did, now)
+            emissions.append(self._emission(did, subject, change, now, subject.stamp(change.val, now)))
+        return emissions
+
+    def arm(self, did: str, subject: Subject, now: datetime) -> None:
+        """Set the subject's timer to the next moment something about it may change by itself."""
+        moments = turning_points(subject, self.policy)
+        room = self.breaker.room_at(did)
+        self.timers.set(did, subject, moments if room is None else [*moments, room], now)
+
+    def note(self, kind: str, about: str, now: datetime, text: str) -> None:
+        """Tell people something that is no label."""
+        self.notices.append(Notice(kind, about, now, text))
+
+    def _conclude(
+        self, did: str, subject: Subject, situation: Situation, now: datetime, lapsed: Mapping[str, ActiveLabel]
+    ) -> list[Emission]:
+        """Decide on what the enforcing rules found."""
+        policy = self.policy
+        assert policy is not None
+        enforced = [finding for finding in situation.findings if finding.rule.mode is Mode.ENFORCE]
+        changes = decide(subject.member, situation._replace(findings=enforced), policy, now, lapsed)
+        if not situation.may_suspend and not situation.silent:
+            self._hold(did, subject, enforced, policy, now)
+        return self.say(did, subject, changes, now)
+
+    def _hold(self, did: str, subject: Subject, findings: list[Finding], policy: Policy, now: datetime) -> None:
+        """Tell people, once a day and member, about a suspension that the breaker holds back."""
+        fired, member = [finding for finding in findings if finding.severity], subject.member
+        throttled = member.active.get(MAIL_THROTTLED)
+        settled = MAIL_SUSPENDED in member.active or MAIL_SUSPENDED in member.blocked
+        if settled or (throttled is not None and throttled.by_operator) or not suspends(fired, policy):
+            return
+        if self.breaker.hold(did, now):
+            self.note("breaker", did, now, "a suspension is held back: " + _summaries(fired))
+            self.arm(did, subject, now)
+
+    def _pretend(
+        self, did: str, subject: Subject, situation: Situation, now: datetime, real: list[Emission]
+    ) -> list[Emission]:
+        """What would be decided if no rule were in shadow; said only where it differs from what is."""
+        policy, member = self.policy, subject.member
+        assert policy is not None
+        shadow = subject.shadow or Member()
+        lapsed = expire(shadow, now)
+        shadow.blocked, shadow.clean_slate = dict(member.blocked), member.clean_slate
+        shadow.active |= {val: label for val, label in member.active.items() if label.by_operator}
+        fresh = _fresh(policy, subject.windows, shadow.active.get(MAIL_THROTTLED), epoch(now))
+        changes = decide(shadow, situation._replace(fresh=fresh), policy, now, lapsed)
+        said = {(emission.label.val, emission.label.neg is True) for emission in real}
+        emissions = []
+        for change in changes:
+            settle(shadow, change, now, by_operator=False)
+            if (change.val, change.verb is Verb.NEGATE) not in said:
+                emissions.append(self._emission(did, subject, change, now, now)._replace(shadow=True))
+        subject.shadow = shadow if shadow.active or shadow.strikes else None
+        return emissions
+
+    def _silent(self, policy: Policy, now: datetime) -> bool:
+        return self.heard is None or now - self.heard > timedelta(seconds=policy.guards.silence.seconds)
+
+    def _emission(self, did: str, subject: Subject, change: Change, now: datetime, stamp: datetime) -> Emission:
+        policy_hash = self.policy.hash if self.policy is not None else None
+        evidence, cid = seal(evidence_record(did, change, now, policy_hash, subject.windows.ledger))
+        label = Label(
+            src=self.src,
+            uri=did,
+            val=change.val,
+            cts=format_datetime(stamp),
+            neg=True if change.verb is Verb.NEGATE else None,
+            exp=format_datetime(change.exp) if change.exp is not None else None,
+        )
+        return Emission(label, evidence, cid, change.actor, change.reason, change.actor, now)
+
+
+def _fresh(policy: Policy, windows: SubjectWindows, throttled: ActiveLabel | None, now_s: int) -> int:
+    """Recipients whose existence became known since the throttle began, as far back as any rule looks."""
+    if throttled is None:
+        return 0
+    since_s = max(epoch(throttled.since), now_s - policy.horizon_s)
+    return windows.reached.count(whole_bucket(since_s, HOUR_S))
+
+
+def _summaries(findings: list[Finding]) -> str:
+    return "; ".join(dict.fromkeys(finding.rule.summary for finding in findings))
