@@ -73,14 +73,14 @@ def at_most(metric: str, bar: Bar, k: int) -> int:
     if unreachable(metric, bar):
         return 0
     if CATALOGUE[metric].scale is Scale.SHARE:
-        most = ANY if k > bar.above * ANY else _last(lambda n: k / n > bar.above, math.ceil(k / bar.above))
+        most = ANY if k > bar.above * ANY else _last(lambda n: k / n > bar.above, k, k / bar.above)
         return most if most >= bar.min_events else 0
     if k < fewest(metric, bar):
         return 0
     slope, confidence = _slope(bar, k), bar.confidence or 0.0
     if slope * slope * ANY <= 4 * k * k:
         return ANY
-    return _last(lambda n: wilson(k, n, confidence)[0] > bar.above, math.ceil(4 * k * k / (slope * slope)))
+    return _last(lambda n: wilson(k, n, confidence)[0] > bar.above, k, 4 * k * k / (slope * slope))
 
 
 def at_least(metric: str, bar: Bar, n: int) -> int:
@@ -154,10 +154,7 @@ def _first(holds: Callable[[int], bool], least: int) -> int:
     return low + bisect_left(range(low, low + step), True, key=holds)
 
 
-def _last(holds: Callable[[int], bool], near: int) -> int:
-    """The last positive number for which something holds that holds for all before it; 0 if there is none."""
-    while holds(near + 1):
-        near += 1
-    while near > 0 and not holds(near):
-        near -= 1
-    return near
+def _last(holds: Callable[[int], bool], least: int, about: float) -> int:
+    """The last number for which something holds that holds from `least` to about there, give or take rounding."""
+    beyond = range(least + 1, math.ceil(about * (1 + _ROUNDING)) + 1)
+    return least + bisect_left(beyond, True, key=lambda n: not holds(n))

@@ -84,12 +84,14 @@ def _elsewhere(rule: Rule, view: View, measured: Measurement, least: float) -> t
 
 def _failures(rule: Rule, view: View) -> Counter[str]:
     """Failed recipients of the window by registrable domain, less those a provider's incident took away."""
-    failed: DistinctWindow = getattr(view.windows, _FAILED[rule.metric])
+    failed: DistinctWindow | None = getattr(view.windows, _FAILED[rule.metric])
+    if failed is None:
+        return Counter()
     away: set[str] = set()
     if rule.metric == "invalid-recipient-rate":
         for provider, stretches in view.setting.incidents.items():
             there = view.windows.by_provider.get(provider)
-            if there is not None:
+            if there is not None and there.invalid is not None:
                 away.update(
                     recipient
                     for recipient, hour in there.invalid.last.items()

@@ -99,7 +99,9 @@ def clearance(
     needs = [_needs(finding) for finding in kept]
     if None not in good:  # nothing in the way that only time clears
         record["deliveries"] = max([missing, *(number for number in good if number is not None)])
-        needs.append(f"{record['deliveries']} good deliveries to further recipients lift it, from {record['notBefore']} on")
+        needs.append(
+            f"{record['deliveries']} good deliveries to further recipients lift it, from {record['notBefore']} on"
+        )
     needs.append(f"without any mail it ends {record['at']}")
     return record | {"text": "; ".join(needs) + "."}
 

@@ -16,30 +16,26 @@ from labeler.reputation.sketch import SlidingSketch
 EXACT_MAX: Final = 65_536  # distinct items counted exactly: two months of a member at its default daily cap
 Kept = TypeVar("Kept")
 _MARKS: Final = 4  # windows of different length whose counts are kept up to date
+_STEPS: Final = 12  # buckets by which a window is moved rather than summed anew
 
 
-class Marks:
-    """Counts of the windows asked for most recently, as [since, count]; the caller keeps them up to date."""
-
-    __slots__ = ("kept",)
-
-    def __init__(self) -> None:
-        self.kept: list[list[int]] = []
-
-    def count(self, since: int, buckets: dict[int, int]) -> int:
-        """Sum `buckets` from `since` on, or find the sum kept."""
-        kept = self.kept
-        for mark in kept:
-            if mark[0] == since:
-                return mark[1]
-        total = sum(number for bucket, number in buckets.items() if bucket >= since)
-        if len(kept) < _MARKS:
-            kept.append([since, total])
-        else:  # a window that moved on by a bucket takes the place of where it was
-            behind = [mark for mark in kept if mark[0] < since]
-            mark = max(behind) if behind else kept[0]
-            mark[:] = (since, total)
-        return total
+def _count(marks: list[list[int]], since: int, buckets: dict[int, int]) -> int:
+    """Sum `buckets` from `since` on. `marks` remembers the windows asked for, as [since, count], kept up to date by
+    whoever counts; a window that moved on by a few buckets is moved, not summed anew.
+    """
+    for mark in marks:
+        if mark[0] == since:
+            return mark[1]
+    near = max((mark for mark in marks if since - _STEPS <= mark[0] < since), default=None)
+    if near is not None:
+        near[1] -= sum(buckets.get(bucket, 0) for bucket in range(near[0], since))
+        near[0] = since
+        return near[1]
+    total = sum(number for bucket, number in buckets.items() if bucket >= since)
+    if len(marks) >= _MARKS:
+        marks.pop(0)
+    marks.append([since, total])
+    return total
 
 
 class CountWindow:
@@ -50,26 +46,29 @@ class CountWindow:
     def __init__(self) -> None:
         self.buckets: dict[int, int] = {}
         self.total = 0
-        self._marks = Marks()
+        self._marks: list[list[int]] | None = None
 
     def add(self, bucket: int, number: int = 1) -> None:
         """Count `number` in `bucket`."""
         self.buckets[bucket] = self.buckets.get(bucket, 0) + number
         self.total += number
-        for mark in self._marks.kept:
-            if bucket >= mark[0]:
-                mark[1] += number
+        if self._marks is not None:
+            for mark in self._marks:
+                if bucket >= mark[0]:
+                    mark[1] += number
 
     def count(self, since: int) -> int:
         """How many in buckets ≥ `since`."""
-        return self._marks.count(since, self.buckets)
+        if self._marks is None:
+            self._marks = []
+        return _count(self._marks, since, self.buckets)
 
     def expire(self, before: int) -> None:
         """Forget buckets < `before`."""
         if any(bucket < before for bucket in self.buckets):
             self.buckets = {bucket: number for bucket, number in self.buckets.items() if bucket >= before}
             self.total = sum(self.buckets.values())
-            self._marks.kept.clear()
+            self._marks = None
 
 
 class DistinctWindow:
@@ -80,7 +79,7 @@ class DistinctWindow:
     def __init__(self) -> None:
         self.last: dict[str, int] = {}
         self.alive: dict[int, int] = {}
-        self._marks = Marks()
+        self._marks: list[list[int]] | None = None
         self._sketch: SlidingSketch | None = None
 
     @property
@@ -100,14 +99,15 @@ class DistinctWindow:
             if known >= bucket:
                 return False
             self.alive[known] -= 1
-            for mark in self._marks.kept:
-                if known < mark[0] <= bucket:
-                    mark[1] += 1
+            if self._marks is not None:
+                for mark in self._marks:
+                    if known < mark[0] <= bucket:
+                        mark[1] += 1
         elif self._sketch is not None:
             self._sketch.record(item, bucket)
             return False
-        else:
-            for mark in self._marks.kept:
+        elif self._marks is not None:
+            for mark in self._marks:
                 if bucket >= mark[0]:
                     mark[1] += 1
         self.last[item] = bucket
@@ -121,7 +121,9 @@ class DistinctWindow:
         """How many distinct items were seen in a bucket ≥ `since`."""
         if self._sketch is not None:
             return self._sketch.count(since)
-        return self._marks.count(since, self.alive)
+        if self._marks is None:
+            self._marks = []
+        return _count(self._marks, since, self.alive)
 
     def between(self, first: int, last: int) -> int:
         """How many were seen latest in one of the buckets `first` … `last`."""
@@ -139,14 +141,14 @@ class DistinctWindow:
         elif any(bucket < before for bucket in self.alive):
             self.last = {item: bucket for item, bucket in self.last.items() if bucket >= before}
             self.alive = {bucket: number for bucket, number in self.alive.items() if bucket >= before}
-            self._marks.kept.clear()
+            self._marks = None
 
     def _approximate(self) -> None:
         self._sketch = SlidingSketch()
         for item, bucket in self.last.items():
             self._sketch.record(item, bucket)
         self.last, self.alive = {}, {}
-        self._marks.kept.clear()
+        self._marks = None
 
 
 class FirstSeen:

@@ -1,15 +1,19 @@
 """Measurements against bars: what each rule has to say about one subject. Opinions, not decisions."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from labeler.reputation.catalogue import Scale
 from labeler.reputation.conditions import measure_condition
 from labeler.reputation.intervals import excess, wilson
-from labeler.reputation.metrics import METRICS, Measurement, Setting, View
+from labeler.reputation.metrics import METRICS, Measurement, Occasion, Setting, View
 from labeler.reputation.policy import Bar, Policy, Rule
+from labeler.reputation.volume import HOUR_S
 from labeler.reputation.windows import SubjectWindows
+
+
+_FAR: Final = 1_000_000
 
 
 class Severity(IntEnum):
@@ -98,6 +102,35 @@ def find(rule: Rule, windows: SubjectWindows, setting: Setting, now_s: int, floo
     return found
 
 
+class Check(NamedTuple):
+    """A rule as it is asked after every batch: whether it may say anything, and from which estimate on it does."""
+
+    rule: Rule
+    possible: Callable[[Rule, SubjectWindows, Setting, int, float], bool]
+    fires: float
+    ends: float
+
+
+class Checks(NamedTuple):
+    """The rules of a policy by the occasion they are asked on. `busy_from`: the fewest messages a busy rule needs."""
+
+    always: tuple[Check, ...]
+    busy: tuple[Check, ...]
+    rare: tuple[Check, ...]
+    busy_from: int
+
+
+def checks_of(rules: Iterable[Rule]) -> Checks:
+    """Prepare rules for `find_possible`."""
+    by_occasion: dict[Occasion, list[Check]] = {occasion: [] for occasion in Occasion}
+    for rule in rules:
+        entry = float(rule.throttle.min_events) if rule.scale is Scale.COUNT else rule.throttle.above
+        metric = METRICS[rule.metric]
+        by_occasion[metric.occasion].append(Check(rule, metric.possible, max(entry, rule.exit_below), rule.exit_below))
+    always, busy, rare = (tuple(by_occasion[occasion]) for occasion in Occasion)
+    return Checks(always, busy, rare, min((check.rule.throttle.min_events for check in busy), default=0))
+
+
 def find_all(
     rules: Iterable[Rule], windows: SubjectWindows, setting: Setting, now_s: int, floor_s: int
 ) -> list[Finding]:
@@ -106,14 +139,29 @@ def find_all(
 
 
 def find_possible(
-    rules: Iterable[Rule], windows: SubjectWindows, setting: Setting, now_s: int, floor_s: int
+    checks: Checks, windows: SubjectWindows, setting: Setting, now_s: int, floor_s: int, *, holding: bool
 ) -> list[Finding]:
-    """The findings of `find_all` that can fire or hold at all; the others have too few events to weigh anything."""
+    """The findings of `find_all` that fire; with `holding` also those that hold. The others are passed over, cheaply."""
+    asked = checks.always
+    if checks.busy and windows.volume.attempts(now_s // HOUR_S) >= checks.busy_from:
+        asked += checks.busy
+    if windows.rare:
+        asked += checks.rare
     return [
-        find(rule, windows, setting, now_s, floor_s)
-        for rule in rules
-        if METRICS[rule.metric].possible(rule, windows, setting)
+        find(check.rule, windows, setting, now_s, floor_s)
+        for check in asked
+        if check.possible(check.rule, windows, setting, now_s, check.ends if holding else check.fires)
     ]
+
+
+def room(checks: Checks, windows: SubjectWindows, setting: Setting, now_s: int) -> int:
+    """How many more messages may be accepted within the hour before a rule could fire, if nothing else happens."""
+    least = checks.busy_from - windows.volume.attempts(now_s // HOUR_S) if checks.busy else _FAR
+    for check in checks.always:
+        measure = METRICS[check.rule.metric].room
+        if measure is not None:
+            least = min(least, measure(check.rule, windows, setting, now_s, check.fires))
+    return least
 
 
 def is_clean(policy: Policy, windows: SubjectWindows, setting: Setting, now_s: int, floor_s: int) -> bool:

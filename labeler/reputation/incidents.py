@@ -24,7 +24,9 @@ class Incidents:
     def __init__(self) -> None:
         self.stretches: dict[str, list[tuple[int, int]]] = {}
 
-    def look(self, pool: Pool, windows_of: Callable[[str], SubjectWindows], terms: IncidentTerms) -> dict[str, list[str]]:
+    def look(
+        self, pool: Pool, windows_of: Callable[[str], SubjectWindows], terms: IncidentTerms
+    ) -> dict[str, list[str]]:
         """Look at every (provider, hour) that had new failures; return the newly blamed with the members concerned."""
         found: dict[str, list[str]] = {}
         for provider, hour in sorted(pool.touched):
@@ -77,7 +79,7 @@ class Incidents:
         """Whether a member with a past, clean everywhere else and before, fails here and now."""
         there = windows.by_provider.get(provider)
         oldest = min(windows.volume.accepted.buckets, default=hour)
-        if there is None or (hour - oldest) * HOUR_S < terms.min_age.seconds:
+        if there is None or there.invalid is None or (hour - oldest) * HOUR_S < terms.min_age.seconds:
             return False
         failures = there.invalid.between(hour - 1, hour)
         answered = there.answered.count(hour - 1) - there.answered.count(hour + 1)
@@ -94,5 +96,5 @@ class Incidents:
             return False
         others = [other for name, other in windows.by_provider.items() if name != provider]
         elsewhere = sum(other.answered.count(since) for other in others)
-        failed = sum(other.invalid.count(since) for other in others)
+        failed = sum(other.invalid.count(since) for other in others if other.invalid is not None)
         return elsewhere >= terms.min_elsewhere and failed < terms.clean_below * elsewhere

@@ -18,6 +18,7 @@ from labeler.reputation.definitions import MAIL_REMOVED
 from labeler.reputation.domains import registrable
 from labeler.reputation.enrolments import Domains, enrol
 from labeler.reputation.events import Kind, SendEvent
+from labeler.reputation.findings import checks_of
 from labeler.reputation.incidents import Incidents
 from labeler.reputation.inputs import Batch, Decision, Input, Override, PolicyActivated, Question, Tick
 from labeler.reputation.metrics import Setting
@@ -48,7 +49,7 @@ class Judge:
         self.incidents = Incidents()
         self._verdicts = Verdicts(src, self.subjects)
         self._classifier = Classifier(None)
-        self._rules: tuple[Rule, ...] = ()
+        self._checks = checks_of(())
         self._domains = Domains()
         self._sharers: dict[str, list[SuppressionWindows]] = {}
         self._horizon_hours = 0
@@ -111,10 +112,10 @@ class Judge:
 
     def rules_for(self, member: Member, now: datetime) -> tuple[Rule, ...]:
         """The rules that judge a member, those in shadow included, without what an operator exempted it from."""
+        rules = tuple(self.policy.rules) if self.policy is not None else ()
         grant = member.grant
-        if grant is None or not grant.exempt or not grant.stands(now):
-            return self._rules
-        return tuple(rule for rule in self._rules if rule.id not in grant.exempt)
+        exempt = grant.exempt if grant is not None and grant.stands(now) else ()
+        return tuple(rule for rule in rules if rule.id not in exempt)
 
     def _batch(self, batch: Batch, now: datetime) -> list[Emission]:
         subjects, hour = self.subjects, epoch(now) // HOUR_S
@@ -212,6 +213,7 @@ class Judge:
             member, before = subject.member, frozenset(subject.member.domains)
             if not enrol(member, event):
                 continue
+            subject.calm = -1  # its caps may be others now
             for domain in sorted(before ^ member.domains.keys()):
                 self._share(event.did, domain)
             changes = membership(member, now)
@@ -229,7 +231,7 @@ class Judge:
         holders = self._domains.hold(did, self.subjects[did].member.domains, domain)
         self._sharers.pop(domain, None)
         if len(holders) > 1:
-            self._sharers[domain] = [self.subjects[holder].windows.suppression for holder in holders]
+            self._sharers[domain] = [self.subjects[holder].windows.suppressing() for holder in holders]
 
     def _returned(self, did: str, domain: str, now: datetime) -> list[Change]:
         """What follows when `domain` had been removed together with somebody else."""
@@ -268,7 +270,7 @@ class Judge:
     def _question(self, question: Question, now: datetime) -> list[Emission]:
         subject = self.subjects.get(question.did) or self._enter(question.did)
         emissions = self._tick(now)
-        subject.windows.reports.ask(f"question {format_datetime(now)}", epoch(now))
+        subject.windows.reported().ask(f"question {format_datetime(now)}", epoch(now))
         self._verdicts.arm(question.did, subject, now)
         return emissions
 
@@ -277,17 +279,19 @@ class Judge:
         emissions = self._tick(now)
         until = now + timedelta(hours=override.duration_h) if override.duration_h is not None else None
         grant = Grant(override.operator, until, override.exempt, override.hourly_cap, override.daily_cap)
+        subject.calm = -1
         subject.member.grant = grant if grant.exempt or grant.hourly_cap or grant.daily_cap else None
         return emissions + self._judge(override.did, subject, now)
 
     def _activate(self, record: PolicyActivated) -> list[Emission]:
         """From here on another policy decides; subjects are judged by it when they are next touched."""
         policy = self._verdicts.policy = parse_policy(record.text)
-        self._rules = tuple(policy.rules)
+        self._checks = checks_of(policy.rules)
         self._horizon_hours = policy.horizon_s // HOUR_S + 1
         self._classifier = Classifier(policy.outcomes)
-        if not policy.shadowed:
-            for subject in self.subjects.values():
+        for subject in self.subjects.values():
+            subject.calm = -1
+            if not policy.shadowed:
                 subject.shadow = None
         return []
 
@@ -296,8 +300,11 @@ class Judge:
         if policy is None:
             return []
         self._sweep(subject.windows, epoch(now) // HOUR_S)
-        setting, rules = self.setting(subject.member, policy, now), self.rules_for(subject.member, now)
-        return self._verdicts.reach(did, subject, setting, rules, now, pardoned=pardoned)
+        checks, grant = self._checks, subject.member.grant
+        if grant is not None and grant.exempt:
+            checks = checks_of(self.rules_for(subject.member, now))
+        setting = self.setting(subject.member, policy, now)
+        return self._verdicts.reach(did, subject, setting, checks, now, pardoned=pardoned)
 
 
 def _hour(hour: int) -> str:

@@ -27,28 +27,24 @@ class Root(NamedTuple):
 class EventLedger:
     """Running digests of one subject, by hour."""
 
-    __slots__ = ("_counted", "hours")
+    __slots__ = ("counted", "hours")
 
     def __init__(self) -> None:
         self.hours: dict[int, tuple[int, bytes]] = {}
-        self._counted: list[tuple[int, str]] = []
-
-    def count(self, hour: int, event_id: str) -> None:
-        """Note that an event was counted in `hour`; `seal` takes it in."""
-        self._counted.append((hour, event_id))
+        self.counted: list[tuple[int, str]] = []  # hour and id of what was counted since the last `seal`
 
     def seal(self, relay: str) -> None:
         """Take in what was counted from one record of the input log, reported by `relay`."""
-        if not self._counted:
+        if not self.counted:
             return
         by_hour: dict[int, list[str]] = {}
-        for hour, event_id in sorted(self._counted):
+        for hour, event_id in sorted(self.counted):
             by_hour.setdefault(hour, []).append(event_id)
         for hour, ids in by_hour.items():
             events, digest = self.hours.get(hour, (0, _EMPTY))
             text = relay + "\n" + "\n".join(ids) + "\n"
             self.hours[hour] = (events + len(ids), hashlib.sha256(digest + text.encode()).digest())
-        self._counted.clear()
+        self.counted.clear()
 
     def root(self, since: int, until: int) -> Root:
         """The root over the hours `since` … `until`."""

@@ -2,16 +2,22 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from enum import IntEnum
 from typing import Final, NamedTuple
 
+from labeler.reputation.auth_mail import AuthMailWindows
 from labeler.reputation.counters import DistinctWindow
+from labeler.reputation.dead_addresses import DeadAddresses
 from labeler.reputation.domains import registrable
 from labeler.reputation.intervals import surprise
 from labeler.reputation.policy import Caps, Rule
 from labeler.reputation.pool import Pool
+from labeler.reputation.reports import AbuseReports
+from labeler.reputation.suppression import SuppressionWindows
 from labeler.reputation.volume import HOUR_S, MINUTE_S
 from labeler.reputation.windows import SubjectWindows
 
+_FAR: Final = 1_000_000
 Stretches = Mapping[str, list[tuple[int, int]]]  # provider → hours, from and to, in which it was to blame
 
 
@@ -86,11 +92,9 @@ def excused(view: View) -> int:
     total = 0
     for provider, stretches in view.setting.incidents.items():
         there = view.windows.by_provider.get(provider)
-        if there is not None:
+        if there is not None and there.invalid is not None:
             total += sum(
-                there.invalid.between(max(first, view.since), last)
-                for first, last in stretches
-                if last >= view.since
+                there.invalid.between(max(first, view.since), last) for first, last in stretches if last >= view.since
             )
     return total
 
@@ -107,7 +111,7 @@ def _policy_blocks(view: View) -> Measurement:
     """Where this member is refused most beyond what the rest of the pool is, among providers that refuse it at all."""
     worst = Measurement(0, 0, 0.0, 0)
     for name, there in sorted(view.windows.by_provider.items()):
-        k = there.blocked.count(view.since)
+        k = there.blocked.count(view.since) if there.blocked is not None else 0
         if k == 0:
             continue
         n = max(k, there.answered.count(view.since))
@@ -159,29 +163,33 @@ def _domain_spray(view: View) -> Measurement:
 
 
 def _dead_addresses(view: View) -> Measurement:
-    return _count(view.windows.dead_sends.count(view.since), view.windows.dead_recipients.count(view.since))
+    dead = view.windows.dead or DeadAddresses()
+    return _count(dead.sends.count(view.since), dead.recipients.count(view.since))
 
 
 def _auth_strangers(view: View) -> Measurement:
-    return _rate(view.windows.auth_mail.strangers.count(view.since), view.windows.auth_mail.tagged.count(view.since))
+    mail = view.windows.auth_mail or AuthMailWindows()
+    return _rate(mail.strangers.count(view.since), mail.tagged.count(view.since))
 
 
 def _auth_repeats(view: View) -> Measurement:
-    return _count(view.windows.auth_mail.repeats.count(view.since), view.windows.auth_mail.pestered.count(view.since))
+    mail = view.windows.auth_mail or AuthMailWindows()
+    return _count(mail.repeats.count(view.since), mail.pestered.count(view.since))
 
 
 def _evasion(view: View) -> Measurement:
-    return _count(view.windows.suppression.evaded.count(view.since), len(view.windows.suppression.unsubscribed))
+    suppression = view.windows.suppression or SuppressionWindows()
+    return _count(suppression.evaded.count(view.since), len(suppression.unsubscribed))
 
 
 def _unanswered(view: View, *, by_operator: bool) -> Measurement:
-    reports, within_s = view.windows.reports, view.setting.answer_within_s
+    reports, within_s = view.windows.reports or AbuseReports(), view.setting.answer_within_s
     k = reports.overdue(view.since_s, view.now_s, within_s, by_operator=by_operator)
     return _count(k, len(reports.open(view.since_s)))
 
 
 def _traps(view: View) -> Measurement:
-    k = view.windows.traps.count(view.since)
+    k = view.windows.traps.count(view.since) if view.windows.traps is not None else 0
     return _rate(k, max(k, view.windows.addressed.count(view.since)))
 
 
@@ -197,9 +205,7 @@ def _foreign_from(view: View) -> Measurement:
 
 
 def _networks(view: View) -> Measurement:
-    return _count(
-        view.windows.clients.count(view.since), view.windows.new_clients.count(view.since, view.hour + 1)
-    )
+    return _count(view.windows.clients.count(view.since), view.windows.new_clients.count(view.since, view.hour + 1))
 
 
 def own_domains(enrolled: Iterable[str], windows: SubjectWindows) -> frozenset[str]:
@@ -207,69 +213,137 @@ def own_domains(enrolled: Iterable[str], windows: SubjectWindows) -> frozenset[s
     return frozenset(registrable(domain) for domain in (*enrolled, *windows.by_domain))
 
 
-_Possible = Callable[[Rule, SubjectWindows, Setting], bool]
+_Possible = Callable[[Rule, SubjectWindows, Setting, int, float], bool]
 
 
-def _at_least(size: Callable[[SubjectWindows], int]) -> _Possible:
-    """A bound on the weight: everything not yet forgotten."""
-    return lambda rule, windows, _: size(windows) >= rule.throttle.min_events
+def _enough_invalid(rule: Rule, windows: SubjectWindows, _setting: Setting, _now_s: int, _least: float) -> bool:
+    return windows.invalid.size >= rule.throttle.min_events
 
 
-def _any(size: Callable[[SubjectWindows], int]) -> _Possible:
-    """The same for a count, which may hold with fewer events than it takes to fire."""
-    return lambda rule, windows, _: size(windows) >= rule.exit_below
+def _enough_blocks(rule: Rule, windows: SubjectWindows, _setting: Setting, _now_s: int, _least: float) -> bool:
+    return windows.blocked.total >= rule.throttle.min_events
 
 
-def _enough_this_hour(rule: Rule, windows: SubjectWindows, setting: Setting) -> bool:
-    total = windows.volume.minutes.total
-    return total >= rule.throttle.min_events and total / setting.caps.hourly >= rule.exit_below
+def _enough_complaints(rule: Rule, windows: SubjectWindows, _setting: Setting, _now_s: int, _least: float) -> bool:
+    return windows.complained.size >= rule.throttle.min_events
 
 
-def _enough_today(rule: Rule, windows: SubjectWindows, setting: Setting) -> bool:
-    total = windows.volume.accepted.total
-    return total >= rule.throttle.min_events and total / setting.caps.daily >= rule.exit_below
+def _enough_this_hour(rule: Rule, windows: SubjectWindows, setting: Setting, now_s: int, least: float) -> bool:
+    total = windows.volume.minutes.count(whole_bucket(now_s - rule.window.seconds, MINUTE_S))
+    return total >= rule.throttle.min_events and total / setting.caps.hourly >= least
 
 
-def _enough_attempts(rule: Rule, windows: SubjectWindows, setting: Setting) -> bool:
-    total = windows.volume.minutes.total + windows.volume.refused.total
-    return total >= rule.throttle.min_events and total / setting.caps.hourly >= rule.exit_below
+def _enough_today(rule: Rule, windows: SubjectWindows, setting: Setting, now_s: int, least: float) -> bool:
+    accepted = windows.volume.accepted
+    if accepted.total < rule.throttle.min_events or accepted.total / setting.caps.daily < least:
+        return False
+    return accepted.count((now_s - rule.window.seconds) // HOUR_S) / setting.caps.daily >= least
 
 
-def _enough_domains(rule: Rule, windows: SubjectWindows, _: Setting) -> bool:
-    return windows.recipient_domains.size / rule.throttle.min_events >= rule.exit_below
+def _enough_attempts(rule: Rule, windows: SubjectWindows, setting: Setting, now_s: int, least: float) -> bool:
+    total = windows.volume.attempts(now_s // HOUR_S)
+    return total >= rule.throttle.min_events and total / setting.caps.hourly >= least
+
+
+def _enough_speed(rule: Rule, windows: SubjectWindows, _setting: Setting, now_s: int, _least: float) -> bool:
+    return windows.volume.minutes.count(whole_bucket(now_s - rule.window.seconds, MINUTE_S)) >= rule.throttle.min_events
+
+
+def _enough_domains(rule: Rule, windows: SubjectWindows, _setting: Setting, now_s: int, least: float) -> bool:
+    """Measured here already where the window is whole: a bound on months says nothing about a day."""
+    enough = rule.throttle.min_events
+    if windows.addressed.size < enough or windows.recipient_domains.size / enough < least:
+        return False
+    if rule.window.seconds <= HOUR_S and windows.volume.attempts(now_s // HOUR_S) < enough:
+        return False
+    since = (now_s - rule.window.seconds) // HOUR_S
+    n = windows.addressed.count(since)
+    return n >= enough and windows.recipient_domains.size / n >= least
+
+
+def _enough_dead(rule: Rule, windows: SubjectWindows, _setting: Setting, _now_s: int, least: float) -> bool:
+    return windows.dead is not None and windows.dead.sends.total >= least
+
+
+def _enough_strangers(rule: Rule, windows: SubjectWindows, _setting: Setting, _now_s: int, _least: float) -> bool:
+    return windows.auth_mail is not None and windows.auth_mail.strangers.total >= rule.throttle.min_events
+
+
+def _enough_repeats(rule: Rule, windows: SubjectWindows, _setting: Setting, _now_s: int, least: float) -> bool:
+    return windows.auth_mail is not None and windows.auth_mail.repeats.total >= least
+
+
+def _enough_evasions(rule: Rule, windows: SubjectWindows, _setting: Setting, _now_s: int, least: float) -> bool:
+    return windows.suppression is not None and windows.suppression.evaded.size >= least
+
+
+def _enough_reports(rule: Rule, windows: SubjectWindows, _setting: Setting, _now_s: int, least: float) -> bool:
+    return windows.reports is not None and len(windows.reports.reports) >= least
+
+
+def _enough_traps(rule: Rule, windows: SubjectWindows, _setting: Setting, _now_s: int, _least: float) -> bool:
+    return windows.traps is not None and windows.traps.size >= rule.throttle.min_events
+
+
+def _enough_from(rule: Rule, windows: SubjectWindows, _setting: Setting, _now_s: int, least: float) -> bool:
+    return windows.from_domains.size >= least
+
+
+def _enough_networks(rule: Rule, windows: SubjectWindows, _setting: Setting, now_s: int, least: float) -> bool:
+    return windows.clients.size >= least and windows.clients.count((now_s - rule.window.seconds) // HOUR_S) >= least
+
+
+def _room_today(rule: Rule, windows: SubjectWindows, setting: Setting, now_s: int, least: float) -> int:
+    sent = windows.volume.accepted.count((now_s - rule.window.seconds) // HOUR_S)
+    return max(rule.throttle.min_events, int(least * setting.caps.daily)) - sent
+
+
+def _room_at_domains(rule: Rule, windows: SubjectWindows, _setting: Setting, now_s: int, least: float) -> int:
+    """Each further message brings at most one recipient and one domain."""
+    since = (now_s - rule.window.seconds) // HOUR_S
+    n, k = windows.addressed.count(since), windows.recipient_domains.count(since)
+    spread = (least * n - k) / (1 - least) if least < 1 else math.inf
+    return int(min(spread, _FAR)) if n >= rule.throttle.min_events else rule.throttle.min_events - n
+
+
+class Occasion(IntEnum):
+    """When a metric is worth asking about at all, so that a calm member costs next to nothing."""
+
+    ALWAYS = 0
+    BUSY = 1  # once as many messages as the rule needs came within the last two hours
+    RARE = 2  # once anything happened to the member that most members never see
 
 
 class Metric(NamedTuple):
-    """How to measure, and whether a rule on it could fire or hold at all: a bound on everything not yet forgotten,
-    cheap enough to ask after every batch. It divides as the measurement does, so that rounding never parts the two."""
+    """How to measure, and whether a rule on it could say anything at all: a bound, cheap enough to ask after every batch.
+
+    `possible` takes the estimate below which nothing is said: where the rule fires, or where it ends while a label
+    stands. It divides as the measurement does, so that rounding never parts the two. `room`: how many more messages may
+    be accepted within the hour before that; None where it takes more than mail being accepted.
+    """
 
     measure: Callable[[View], Measurement]
     possible: _Possible
+    occasion: Occasion = Occasion.ALWAYS
+    room: Callable[[Rule, SubjectWindows, Setting, int, float], int] | None = None
 
 
 METRICS: Final[dict[str, Metric]] = {
-    "invalid-recipient-rate": Metric(_invalid_recipients, _at_least(lambda windows: windows.invalid.size)),
-    "policy-block-excess": Metric(
-        _policy_blocks,
-        _at_least(lambda windows: max((there.blocked.size for there in windows.by_provider.values()), default=0)),
-    ),
-    "complaint-rate": Metric(_complaints, _at_least(lambda windows: windows.complained.size)),
-    "hourly-volume": Metric(_hourly_volume, _enough_this_hour),
-    "daily-volume": Metric(_daily_volume, _enough_today),
-    "sustained-volume": Metric(_sustained_volume, _enough_attempts),
-    "velocity": Metric(_velocity, _at_least(lambda windows: windows.volume.minutes.total)),
-    "domain-spray": Metric(_domain_spray, _enough_domains),
-    "dead-address-sends": Metric(_dead_addresses, _any(lambda windows: windows.dead_sends.total)),
-    "auth-mail-first-contact": Metric(_auth_strangers, _at_least(lambda windows: windows.auth_mail.strangers.total)),
-    "auth-mail-repeats": Metric(_auth_repeats, _any(lambda windows: windows.auth_mail.repeats.total)),
-    "suppression-evasion": Metric(_evasion, _any(lambda windows: windows.suppression.evaded.size)),
-    "unanswered-asks": Metric(
-        lambda view: _unanswered(view, by_operator=True), _any(lambda windows: len(windows.reports.reports))
-    ),
-    "unanswered-reports": Metric(
-        lambda view: _unanswered(view, by_operator=False), _any(lambda windows: len(windows.reports.reports))
-    ),
-    "trap-rate": Metric(_traps, _at_least(lambda windows: windows.traps.size)),
-    "foreign-from": Metric(_foreign_from, _any(lambda windows: windows.from_domains.size)),
-    "submitting-networks": Metric(_networks, _any(lambda windows: windows.clients.size)),
+    "invalid-recipient-rate": Metric(_invalid_recipients, _enough_invalid),
+    "policy-block-excess": Metric(_policy_blocks, _enough_blocks, Occasion.RARE),
+    "complaint-rate": Metric(_complaints, _enough_complaints),
+    "hourly-volume": Metric(_hourly_volume, _enough_this_hour, Occasion.BUSY),
+    "daily-volume": Metric(_daily_volume, _enough_today, room=_room_today),
+    "sustained-volume": Metric(_sustained_volume, _enough_attempts, Occasion.BUSY),
+    "velocity": Metric(_velocity, _enough_speed, Occasion.BUSY),
+    "domain-spray": Metric(_domain_spray, _enough_domains, room=_room_at_domains),
+    "dead-address-sends": Metric(_dead_addresses, _enough_dead, Occasion.RARE),
+    "auth-mail-first-contact": Metric(_auth_strangers, _enough_strangers, Occasion.RARE),
+    "auth-mail-repeats": Metric(_auth_repeats, _enough_repeats, Occasion.RARE),
+    "suppression-evasion": Metric(_evasion, _enough_evasions, Occasion.RARE),
+    "unanswered-asks": Metric(lambda view: _unanswered(view, by_operator=True), _enough_reports, Occasion.RARE),
+    "unanswered-reports": Metric(lambda view: _unanswered(view, by_operator=False), _enough_reports, Occasion.RARE),
+    "trap-rate": Metric(_traps, _enough_traps, Occasion.RARE),
+    "foreign-from": Metric(_foreign_from, _enough_from),
+    "submitting-networks": Metric(_networks, _enough_networks),
 }

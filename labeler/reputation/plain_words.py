@@ -21,17 +21,19 @@ _TELLABLE: Final = 12.0  # a chance smaller than one in a thousand billions says
 
 
 class Words(NamedTuple):
-    """How to speak of one metric: one event, so many of them in a window, the line besides, and when it is over."""
+    """How to speak of one metric: one event, so many of them in a window, the line besides, and when it is over.
+
+    A count has no line but that number, and is over when few enough are left.
+    """
 
     event: str
     happened: str
-    line: str
-    over: str
+    line: str = ""
+    over: str = ""
 
 
 _CAP: Final = "that is more than {above} times its {cap} cap"
 _UNDER_CAP: Final = "it is under {below} times its {cap} cap"
-_FEWER: Final = "fewer than {below} are left in {window}"
 
 WORDS: Final[dict[str, Words]] = {
     "invalid-recipient-rate": Words(
@@ -85,8 +87,6 @@ WORDS: Final[dict[str, Words]] = {
     "dead-address-sends": Words(
         "message to a dead address",
         "at least {n} messages in {window} go to addresses that were reported not to exist",
-        "",
-        _FEWER,
     ),
     "auth-mail-first-contact": Words(
         "login mail to a stranger",
@@ -97,26 +97,18 @@ WORDS: Final[dict[str, Words]] = {
     "auth-mail-repeats": Words(
         "login mail beyond the third",
         "at least {n} login mails in {window} are beyond the third to one recipient in an hour",
-        "",
-        _FEWER,
     ),
     "suppression-evasion": Words(
         "evasion",
         "at least {n} people who unsubscribed are written to by another way in {window}",
-        "",
-        _FEWER,
     ),
     "unanswered-asks": Words(
         "unanswered question",
         "at least {n} of an operator's questions in {window} got no answer in time",
-        "",
-        _FEWER,
     ),
     "unanswered-reports": Words(
         "unanswered report",
         "at least {n} of the abuse reports passed on in {window} got no answer in time",
-        "",
-        _FEWER,
     ),
     "trap-rate": Words(
         "spam trap",
@@ -127,14 +119,10 @@ WORDS: Final[dict[str, Words]] = {
     "foreign-from": Words(
         "foreign domain",
         "mail of {window} is from at least {n} domains that are not enrolled",
-        "",
-        _FEWER,
     ),
     "submitting-networks": Words(
         "network",
         "at least {n} networks hand mail in within {window}",
-        "",
-        _FEWER,
     ),
 }
 
@@ -164,24 +152,27 @@ def ordinal(count: int) -> str:
     return f"{number(count)}{ending}"
 
 
-def when(rule: Rule, bar: Bar) -> str:
-    """When `bar` is crossed: "at least 3 recipients in 7 days do not exist and we can be 99 % sure that …"."""
+def when(rule: Rule, bar: Bar) -> tuple[str, ...]:
+    """When `bar` is crossed, in parts that make one sentence: "when at least 3 recipients …", " and we can be …"."""
     words, least = WORDS[rule.metric], bar.min_events
     if rule.scale is Scale.COUNT:
         least = max(least, math.floor(bar.above) + 1)
-    parts = [words.happened.format(n=number(least), window=duration(rule.window.seconds))]
+    parts = [f"when {words.happened.format(n=number(least), window=duration(rule.window.seconds))}"]
     if words.line:
         chance = f" (a chance below 1 in {number(round(10**bar.above))})" if bar.above <= _TELLABLE else ""
         line = words.line.format(above=_level(rule, bar.above), chance=chance)
-        sure = bar.confidence is not None
-        parts.append(f"we can be {percent(bar.confidence or 0.0)} sure that {line}" if sure else line)
-    return " and ".join(parts) + "".join(f"; {_condition(rule, name, least)}" for name, least in bar.conditions)
+        sure = "" if bar.confidence is None else f"we can be {percent(bar.confidence)} sure that "
+        parts.append(f" and {sure}{line}")
+    return (*parts, *(f"; {_condition(rule, name, least)}" for name, least in bar.conditions))
 
 
 def over(rule: Rule) -> str:
     """When the cause of a throttle counts as gone: "under 3 % of its recipients do not exist"."""
-    below = number(math.ceil(rule.exit_below)) if rule.scale is Scale.COUNT else _level(rule, rule.exit_below)
-    return WORDS[rule.metric].over.format(below=below, window=duration(rule.window.seconds))
+    window, words = duration(rule.window.seconds), WORDS[rule.metric]
+    if rule.scale is Scale.COUNT:
+        left = math.ceil(rule.exit_below)
+        return f"none is left in {window}" if left == 1 else f"fewer than {number(left)} are left in {window}"
+    return words.over.format(below=_level(rule, rule.exit_below), window=window)
 
 
 def boundaries(rule: Rule, bar: Bar) -> list[tuple[int, int]]:
@@ -194,7 +185,7 @@ def boundaries(rule: Rule, bar: Bar) -> list[tuple[int, int]]:
 
 
 def of_at_most(most: int) -> str:
-    """"of at most 15"."""
+    """ "of at most 15"."""
     return "of however many" if most >= ANY else f"of at most {number(most)}"
 
 
@@ -206,11 +197,12 @@ def _level(rule: Rule, value: float) -> str:
 
 def _condition(rule: Rule, name: str, least: float) -> str:
     count, rate = number(least), rule.scale in INTERVALS
+    worst = "domain that fails" if least == 1 else f"{count} domains that fail"
     return {
-        "min_distinct": f"at {count} domains or more" if rate else f"{count} addresses or more are concerned",
+        "min_distinct": f"they lie at {count} domains or more" if rate else f"{count} addresses or more are concerned",
         "min_baseline": f"it is known for {duration(int(least))} or longer",
         "min_excess": f"what is new among them is at least {count} times what is usual for it",
         "min_first_contact": f"at least {percent(least)} of the recipients were never reached before",
         "min_entropy": f"the recipients spread with a normalised entropy of {count} or more",
-        "elsewhere": f"and the rest tells the same without the {count} domains that fail most",
+        "elsewhere": f"without the {worst} most, the rest lies above the throttle bar too",
     }[name]

@@ -276,7 +276,7 @@ def parse_policy(text: str) -> Policy:
 
 
 def located(text: str, place: str) -> str:
-    """"line 17: " for a place such as `rules[2].throttle.above`, as far as it can be found."""
+    """ "line 17: " for a place such as `rules[2].throttle.above`, as far as it can be found."""
     line = locate(text, place)
     return f"line {line}: " if line is not None else ""
 
@@ -306,7 +306,9 @@ def _contradictions(policy: Policy) -> list[tuple[str, str]]:
     ]
     throttled = policy.labels.get(MAIL_THROTTLED)
     if throttled is not None and throttled.hourly_cap is None:
-        problems.append((f"labels.{MAIL_THROTTLED}", f"labels.{MAIL_THROTTLED}.hourly_cap is missing; relays enforce it"))
+        problems.append(
+            (f"labels.{MAIL_THROTTLED}", f"labels.{MAIL_THROTTLED}.hourly_cap is missing; relays enforce it")
+        )
     if policy.clean.metric != "invalid-recipient-rate":
         problems.append(("clean.metric", 'clean.metric: "invalid-recipient-rate" is the one that can prove goodness'))
     seen: set[str] = set()

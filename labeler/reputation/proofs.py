@@ -15,7 +15,7 @@ from labeler.reputation.definitions import CLEAN_SENDER, DEFINITIONS, MAIL_SUSPE
 from labeler.reputation.policy import Caps, Policy, Rule, Stage, located, parse_policy
 from labeler.reputation.rule_proofs import SINGLE, Proof, prove_rules
 
-__all__ = ["Proof", "check_policy", "prove"]
+__all__ = ["Proof", "check_policy", "prove", "refusal"]
 
 EXPIRY: Final = "every throttle, suspension and clean-sender ends"
 VALUES: Final = "label values are valid"
@@ -53,11 +53,17 @@ def prove(policy: Policy) -> list[Proof]:
 def check_policy(text: str) -> Policy:
     """Read a policy and prove it sound; raise `Misconfigured` with everything that fails, by line, key and fix."""
     policy = parse_policy(text)
-    failed = [proof for proof in prove(policy) if not proof.holds]
-    if failed:
-        problems = (f"{located(text, proof.place)}{proof.place}: {proof.why}" for proof in failed)
-        raise Misconfigured("policy: " + "; ".join(problems))
+    refused = refusal(text, prove(policy))
+    if refused:
+        raise Misconfigured(refused)
     return policy
+
+
+def refusal(text: str, proofs: list[Proof]) -> str:
+    """Why a policy is not taken up, in one line; "" if everything holds."""
+    failed = (proof for proof in proofs if not proof.holds)
+    problems = [f"{located(text, proof.place)}{proof.place}: {proof.why}" for proof in failed]
+    return "policy: " + "; ".join(problems) if problems else ""
 
 
 def _findings(policy: Policy) -> Proof:

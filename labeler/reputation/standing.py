@@ -93,9 +93,7 @@ def _caps_now(policy: Policy | None, caps: Caps, state: str) -> tuple[int, int]:
     return caps.hourly, caps.daily
 
 
-def _private(
-    judge: Judge, subject: Subject, stage: Warmup | None, now: datetime, active: list[str]
-) -> dict[str, Any]:
+def _private(judge: Judge, subject: Subject, stage: Warmup | None, now: datetime, active: list[str]) -> dict[str, Any]:
     member, windows = subject.member, subject.windows
     reasons = [{"rule": "operator" if member.active[val].by_operator else member.active[val].actor} for val in active]
     policy = judge.policy
@@ -103,9 +101,7 @@ def _private(
         return {"labels": reasons, "findings": [], "headroom": [], "clears": [], "counts": {}, "domains": []}
     setting, rules = judge.setting(member, policy, now), judge.rules_for(member, now)
     findings = find_all(rules, windows, setting, epoch(now), slate_floor(member))
-    clears = [
-        clearance(member, val, findings, policy, windows, setting, now) for val in _ENFORCEMENT if val in active
-    ]
+    clears = [clearance(member, val, findings, policy, windows, setting, now) for val in _ENFORCEMENT if val in active]
     record = {
         "labels": reasons,
         "findings": [finding_record(finding) for finding in findings],
@@ -138,7 +134,8 @@ def _reports(subject: Subject, policy: Policy) -> list[dict[str, Any]]:
     """Open abuse reports, the most urgent kind named by the policy; who reported is not known here."""
     within_s = policy.abuse.answer_within.seconds
     records = []
-    for report in subject.windows.reports.open(0)[-_REPORTS_SHOWN:]:
+    reports = subject.windows.reports
+    for report in (reports.open(0) if reports is not None else [])[-_REPORTS_SHOWN:]:
         urgency = policy.abuse.urgency.get(report.category or "", Urgency.ROUTINE)
         record = {"at": _moment(report.at_s), "urgency": urgency.value}
         if report.category is not None:

@@ -15,10 +15,11 @@ class Subject:
     """One DID: what was counted, what was decided, and the `cts` last used for each of its labels.
 
     `owed`: it was last judged in silence, and what was held back then is due when it is next heard of. `shadow`: what
-    would have been decided about it, where any rule only pretends.
+    would have been decided about it, where any rule only pretends. `calm`: the hour for which no rule can fire before
+    `calm_until` messages were accepted in all, unless the windows are stirred.
     """
 
-    __slots__ = ("member", "owed", "shadow", "stamped", "timer", "windows")
+    __slots__ = ("calm", "calm_until", "member", "owed", "shadow", "stamped", "timer", "windows")
 
     def __init__(self) -> None:
         self.windows = SubjectWindows()
@@ -27,6 +28,8 @@ class Subject:
         self.stamped: dict[str, datetime] = {}
         self.timer: datetime | None = None
         self.owed = False
+        self.calm = -1
+        self.calm_until = 0
 
     def stamp(self, val: str, now: datetime) -> datetime:
         """The `cts` of a label issued at `now`: later than any before it of the same value (label spec)."""

@@ -48,7 +48,9 @@ class SuppressionWindows:
         if variant or rotated:
             self.evade(recipient, at_s)
 
-    def tried_elsewhere(self, recipient: str, at_s: int, event: SendEvent, grace_s: int, other: "SuppressionWindows") -> None:
+    def tried_elsewhere(
+        self, recipient: str, at_s: int, event: SendEvent, grace_s: int, other: "SuppressionWindows"
+    ) -> None:
         """Take in that this member tried somebody who left `other`, a member with the same domain."""
         left = other.unsubscribed.get(recipient)
         if left is not None and at_s > left.at_s + grace_s and event.category not in AUTH_MAIL:

@@ -48,8 +48,9 @@ def turning_points(subject: Subject, policy: Policy | None) -> list[datetime]:
     for member in (subject.member, subject.shadow):
         if member is not None:
             moments += _of_labels(member, policy)
-    if policy is not None:
-        deadlines = subject.windows.reports.deadlines(policy.abuse.answer_within.seconds)
+    reports = subject.windows.reports
+    if policy is not None and reports is not None:
+        deadlines = reports.deadlines(policy.abuse.answer_within.seconds)
         moments += [datetime.fromtimestamp(deadline, UTC) for deadline in deadlines]
     return moments
 

@@ -25,9 +25,9 @@ from labeler.reputation.decisions import (
 )
 from labeler.reputation.definitions import CLEAN_SENDER, MAIL_SUSPENDED, MAIL_THROTTLED
 from labeler.reputation.evidence import evidence_record, seal
-from labeler.reputation.findings import Finding, find_possible, is_clean
+from labeler.reputation.findings import Checks, Finding, find_possible, is_clean, room
 from labeler.reputation.metrics import Setting, whole_bucket
-from labeler.reputation.policy import Mode, Policy, Rule
+from labeler.reputation.policy import Mode, Policy
 from labeler.reputation.subject import Emission, Notice, Subject, epoch, slate_floor
 from labeler.reputation.timers import Timers, turning_points
 from labeler.reputation.volume import HOUR_S
@@ -48,21 +48,27 @@ class Verdicts:
         self.heard: datetime | None = None
 
     def reach(
-        self, did: str, subject: Subject, setting: Setting, rules: tuple[Rule, ...], now: datetime, *, pardoned: bool
+        self, did: str, subject: Subject, setting: Setting, checks: Checks, now: datetime, *, pardoned: bool
     ) -> list[Emission]:
-        """What `rules` change about a subject at `now`; `pardoned`: an incident took failures of it away just now."""
+        """What rules change about a subject at `now`; `pardoned`: an incident took failures of it away just now."""
         policy = self.policy
         assert policy is not None
         member, windows, now_s = subject.member, subject.windows, epoch(now)
+        if not pardoned and self._calm(subject, policy, now, now_s // HOUR_S):
+            return []
         lapsed = expire(member, now) if member.active or member.blocked else {}
         floor_s = slate_floor(member)
-        findings = find_possible(rules, windows, setting, now_s, floor_s)
         throttled, pretending = member.active.get(MAIL_THROTTLED), subject.shadow is not None
+        restricted = pretending or throttled is not None or MAIL_SUSPENDED in member.active
+        findings = find_possible(checks, windows, setting, now_s, floor_s, holding=restricted)
         due = subject.owed or (subject.timer is not None and subject.timer <= now)
         fired = any(finding.severity for finding in findings)
         unsaid = due or pretending or CLEAN_SENDER not in member.active
         clean = is_clean(policy, windows, setting, now_s, floor_s) if unsaid else False
         if not (fired or clean or lapsed or due or pardoned or pretending or throttled is not None):
+            if not windows.rare and MAIL_SUSPENDED not in member.active:
+                subject.calm, windows.stirred = now_s // HOUR_S, False
+                subject.calm_until = windows.volume.accepted.total + room(checks, windows, setting, now_s)
             return []  # nothing to say and nothing to take back: by far the most common case
         situation = Situation(
             findings=findings,
@@ -72,7 +78,7 @@ class Verdicts:
             silent=self._silent(policy, now),
             pardoned=pardoned,
         )
-        subject.owed = situation.silent
+        subject.calm, subject.owed = -1, situation.silent
         emissions = self._conclude(did, subject, situation, now, lapsed) if policy.mode is Mode.ENFORCE else []
         if policy.shadowed:
             emissions += self._pretend(did, subject, situation, now, emissions)
@@ -80,11 +86,27 @@ class Verdicts:
             self.arm(did, subject, now)
         return emissions
 
+    @staticmethod
+    def _calm(subject: Subject, policy: Policy, now: datetime, hour: int) -> bool:
+        """Whether this hour's last look still holds: nothing stirred, no timer, too little mail for any rule.
+
+        Within an hour a window loses nothing, so that only what is added can make a rule fire.
+        """
+        windows = subject.windows
+        return (
+            subject.calm == hour
+            and not windows.stirred
+            and windows.volume.accepted.total < subject.calm_until
+            and (subject.timer is None or subject.timer > now)
+            and (CLEAN_SENDER in subject.member.active or windows.reached.size < policy.clean.min_recipients)
+        )
+
     def say(
         self, did: str, subject: Subject, changes: list[Change], now: datetime, *, by_operator: bool = False
     ) -> list[Emission]:
         """Write changes into the subject's state and make labels of them."""
         emissions = []
+        subject.calm = -1
         for change in changes:
             settle(subject.member, change, now, by_operator)
             if change.val == MAIL_SUSPENDED and change.verb is Verb.APPLY and change.findings:

@@ -45,6 +45,12 @@ class VolumeWindows:
         """Count a message the relay refused at `at_s`."""
         _recent(self.refused, at_s // MINUTE_S)
 
+    def attempts(self, hour: int) -> int:
+        """A bound on what was tried in the two hours before a moment in `hour`, cheap to tell."""
+        buckets = self.accepted.buckets
+        around = (hour - 2, hour - 1, hour, hour + 1)
+        return self.refused.total + sum([buckets[bucket] for bucket in around if bucket in buckets])
+
     def baseline(self, hour: int) -> Baseline:
         """What is usual for `hour`, from the four weeks before it: the hour of the week, drawn towards the whole."""
         if self._baseline is None or self._baseline_hour != hour:

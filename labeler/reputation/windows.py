@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from labeler.reputation.auth_mail import AuthMailWindows
 from labeler.reputation.counters import EXACT_MAX, CountWindow, DistinctWindow, FirstSeen, halve
+from labeler.reputation.dead_addresses import DeadAddresses
 from labeler.reputation.domains import registrable
 from labeler.reputation.events import AUTH_MAIL, OUTCOMES, Kind, SendEvent
 from labeler.reputation.ledger import EventLedger
@@ -64,24 +65,23 @@ class ProviderWindows:
 
     def __init__(self) -> None:
         self.answered = CountWindow()
-        self.blocked = DistinctWindow()
-        self.invalid = DistinctWindow()
+        self.blocked: DistinctWindow | None = None
+        self.invalid: DistinctWindow | None = None
 
 
 class SubjectWindows:
     """Everything counted about one DID. Buckets are hours since the epoch.
 
     `reached` holds recipients whose existence is known by now (delivered or invalid), `invalid` those that do not
-    exist, `addressed` all recipients of accepted mail, `first_delivered` the hour each recipient was first reached,
-    `dead` since when (epoch seconds) a recipient is known not to exist. `unbindable` counts outcomes that name no
-    message, or for which the stash had no room.
+    exist, `addressed` all recipients of accepted mail, `first_delivered` the hour each recipient was first reached.
+    `unbindable` counts outcomes that name no message, or for which the stash had no room. What most members never need
+    is None until then; from then on they are `rare`. `stirred`: something besides mail taken and delivered happened since it was reset.
     """
 
     __slots__ = (
-        "acceptances", "addressed", "auth_mail", "by_domain", "by_provider", "clients", "complained", "dead",
-        "dead_recipients", "dead_sends", "delivered", "domain_of", "first_delivered", "from_domains", "invalid", "kinds",
-        "ledger", "new_clients", "new_domains", "reached", "recipient_domains", "reports", "stash", "suppression",
-        "swept_hour", "traps", "unbindable", "volume",
+        "acceptances", "addressed", "auth_mail", "blocked", "by_domain", "by_provider", "clients", "complained", "dead", "delivered",
+        "domain_of", "first_delivered", "from_domains", "invalid", "kinds", "ledger", "new_clients", "new_domains",
+        "newest_hour", "rare", "reached", "recipient_domains", "reports", "stash", "stirred", "suppression", "swept_hour", "traps", "unbindable", "volume",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -95,22 +95,24 @@ class SubjectWindows:
         self.reached = DistinctWindow()
         self.invalid = DistinctWindow()
         self.complained = DistinctWindow()
-        self.traps = DistinctWindow()
+        self.blocked = CountWindow()
         self.first_delivered: dict[str, int] = {}
-        self.dead: dict[str, int] = {}
-        self.dead_sends = CountWindow()
-        self.dead_recipients = DistinctWindow()
         self.from_domains = DistinctWindow()
         self.clients = DistinctWindow()
         self.new_clients = FirstSeen()
-        self.auth_mail = AuthMailWindows()
-        self.suppression = SuppressionWindows()
-        self.reports = AbuseReports()
+        self.traps: DistinctWindow | None = None
+        self.dead: DeadAddresses | None = None
+        self.auth_mail: AuthMailWindows | None = None
+        self.suppression: SuppressionWindows | None = None
+        self.reports: AbuseReports | None = None
         self.ledger = EventLedger()
         self.by_domain: dict[str, DomainWindows] = {}
         self.by_provider: dict[str, ProviderWindows] = {}
         self.stash: dict[str, list[SendEvent]] = {}
         self.kinds: dict[str, int] = {}
+        self.newest_hour = 0
+        self.rare = False
+        self.stirred = True
         self.swept_hour = 0
         self.unbindable = 0
 
@@ -122,8 +124,11 @@ class SubjectWindows:
     def record(self, event: SendEvent, at_s: int, known: Circumstances) -> None:
         """Count one event that happened at `at_s` (seconds since the epoch)."""
         kind = event.kind
-        counted = kind if kind in _KNOWN_KINDS else "other"  # the set is open, our memory is not
-        self.kinds[counted] = self.kinds.get(counted, 0) + 1
+        if kind in self.kinds:
+            self.kinds[kind] += 1
+        else:
+            counted = kind if kind in _KNOWN_KINDS else "other"  # the set is open, our memory is not
+            self.kinds[counted] = self.kinds.get(counted, 0) + 1
         if kind == Kind.ACCEPTED:
             self._accept(event, at_s, known)
         elif kind in _BOUND:
@@ -142,17 +147,18 @@ class SubjectWindows:
     def _note(self, event: SendEvent, at_s: int, known: Circumstances) -> None:
         """Count what is neither an acceptance nor an outcome."""
         kind = event.kind
+        self.stirred = True
         if kind == Kind.REJECTED:
             self.volume.refuse(at_s)
         elif kind == Kind.SUPPRESSED and event.recipient is not None:
-            self.suppression.tried(event.recipient, at_s, event, known.grace_s)
+            self.suppressing().tried(event.recipient, at_s, event, known.grace_s)
         elif kind == Kind.HEADER_STRIPPED and event.category not in AUTH_MAIL:
-            self.suppression.evade(f"header {event.message_id or event.id}", at_s)
+            self.suppressing().evade(f"header {event.message_id or event.id}", at_s)
         elif kind == Kind.ABUSE_REPORTED:
-            self.reports.report(event.id, at_s, event.category, at_s if known.auto_ask else None)
+            self.reported().report(event.id, at_s, event.category, at_s if known.auto_ask else None)
         elif kind == Kind.ABUSE_ANSWERED:
-            self.reports.answer(at_s)
-        self.ledger.count(at_s // HOUR_S, event.id)
+            self.reported().answer(at_s)
+        self.ledger.counted.append((at_s // HOUR_S, event.id))
 
     def _put_aside(self, key: str, event: SendEvent) -> None:
         """Keep an outcome until its acceptance is known."""
@@ -166,29 +172,17 @@ class SubjectWindows:
 
     def _accept(self, event: SendEvent, at_s: int, known: Circumstances) -> None:
         hour = at_s // HOUR_S
-        self.ledger.count(hour, event.id)
+        self.ledger.counted.append((hour, event.id))
         self.volume.accept(at_s)
-        domain = event.domain
-        if domain is not None:
-            sending = self.by_domain.get(domain) or self._domain(domain)
-            if sending is not None:
-                sending.accepted.add(hour)
-        if event.from_domain is not None:
-            self.from_domains.record(registrable(event.from_domain), hour)
-        if event.client is not None:
-            self.clients.record(event.client, hour)
-            self.new_clients.record(event.client, hour)
+        late = hour < self.newest_hour
+        if not late:
+            self.newest_hour = hour
+        self._origin(event, hour, late=late)
         recipient = event.recipient
         if recipient is None:
             return
-        if event.recipient_domain is not None:
-            at = registrable(event.recipient_domain)
-            self.recipient_domains.record(at, hour)
-            self.new_domains.record(at, hour)
-            if recipient not in self.domain_of and len(self.domain_of) < EXACT_MAX:
-                self.domain_of[recipient] = at
         self._look_back(event, recipient, at_s, known)
-        self.addressed.record(recipient, hour)
+        self._address(event, recipient, hour, late=late)
         if event.message_id is None:
             return
         key = f"{known.relay} {event.message_id} {recipient}"
@@ -201,41 +195,71 @@ class SubjectWindows:
                 if outcome.at.timestamp() >= known.oldest * HOUR_S:
                     self._settle(outcome, recipient, hour, known)
 
+    def _origin(self, event: SendEvent, hour: int, *, late: bool) -> None:
+        """Count where a message came from: sending domain, From domain, submitting network."""
+        if event.domain is not None:
+            sending = self.by_domain.get(event.domain) or self._domain(event.domain)
+            if sending is not None:
+                sending.accepted.add(hour)
+        if event.from_domain is not None and self.from_domains.record(registrable(event.from_domain), hour):
+            self.stirred = True
+        if event.client is not None:
+            new = self.clients.record(event.client, hour)
+            if new or late:
+                self.new_clients.record(event.client, hour)
+                self.stirred = True
+
+    def _address(self, event: SendEvent, recipient: str, hour: int, *, late: bool) -> None:
+        """Count whom a message went to. What is no news to the windows cannot have been seen first now, unless late."""
+        new = self.addressed.record(recipient, hour)
+        if event.recipient_domain is None:
+            return
+        domain = registrable(event.recipient_domain)
+        if self.recipient_domains.record(domain, hour) or late:
+            self.new_domains.record(domain, hour)
+        if new and len(self.domain_of) < EXACT_MAX:
+            self.domain_of[recipient] = domain
+
     def _look_back(self, event: SendEvent, recipient: str, at_s: int, known: Circumstances) -> None:
         """Hold a message against what is known of its recipient by now: dead, a stranger, somebody who left."""
         hour = at_s // HOUR_S
-        if self.dead and at_s > self.dead.get(recipient, at_s):
-            self.dead_sends.add(hour)
-            self.dead_recipients.record(recipient, hour)
+        if self.dead is not None and self.dead.sent(recipient, at_s):
+            self.rare = True
         if event.category in AUTH_MAIL:
             reached = self.delivered.last.get(recipient)
             stranger = self.delivered.exact and (reached is None or reached < hour - CONTACT_HOURS)
+            self.auth_mail = self.auth_mail or AuthMailWindows()
+            self.rare = True
             self.auth_mail.accept(str(event.category), recipient, hour, stranger=stranger)
-        elif self.suppression.unsubscribed:
+        elif self.suppression is not None:
             self.suppression.tried(recipient, at_s, event, known.grace_s)
         if known.sharers and event.domain in known.sharers:
             for other in known.sharers[event.domain]:
                 if other is not self.suppression:
-                    self.suppression.tried_elsewhere(recipient, at_s, event, known.grace_s, other)
+                    self.suppressing().tried_elsewhere(recipient, at_s, event, known.grace_s, other)
 
     def _settle(self, event: SendEvent, recipient: str, hour: int, known: Circumstances) -> None:
         """Count a bound outcome in the hour of its acceptance."""
         kind = event.kind
-        self.ledger.count(hour, event.id)
+        self.ledger.counted.append((hour, event.id))
         if kind == Kind.DELIVERED:
             self._answered(event, hour, known)
-            self._reach(recipient, hour)
-        elif kind == Kind.BOUNCED:
+            self._reach(event, recipient, hour)
+            return
+        self.stirred = True
+        if kind == Kind.BOUNCED:
             provider = self._answered(event, hour, known)
             self._bounce(event, recipient, hour, known, provider)
         elif kind == Kind.COMPLAINED:
             self.complained.record(recipient, hour)
         elif kind == Kind.UNSUBSCRIBED:
-            self.suppression.unsubscribe(recipient, int(event.at.timestamp()), event)
+            self.suppressing().unsubscribe(recipient, int(event.at.timestamp()), event)
         elif kind == Kind.TRAP_HIT:
+            self.traps = self.traps or DistinctWindow()
+            self.rare = True
             self.traps.record(recipient, hour)
 
-    def _reach(self, recipient: str, hour: int) -> None:
+    def _reach(self, event: SendEvent, recipient: str, hour: int) -> None:
         delivered = self.delivered
         if delivered.exact:
             latest = delivered.last.get(recipient)
@@ -245,8 +269,8 @@ class SubjectWindows:
         if not delivered.exact and self.first_delivered:
             self.first_delivered = {}
         self.reached.record(recipient, hour)
-        if self.dead:
-            self.dead.pop(recipient, None)
+        if self.dead is not None:
+            self.dead.revive(recipient, int(event.at.timestamp()))
 
     def _bounce(
         self, event: SendEvent, recipient: str, hour: int, known: Circumstances, provider: ProviderWindows | None
@@ -256,17 +280,20 @@ class SubjectWindows:
         if fault is Fault.INVALID_RECIPIENT:
             self.reached.record(recipient, hour)
             self.invalid.record(recipient, hour)
-            at_s = int(event.at.timestamp())
-            if at_s < self.dead.get(recipient, at_s + 1) and len(self.dead) < EXACT_MAX:
-                self.dead[recipient] = at_s
+            self.dead = self.dead or DeadAddresses()
+            self.dead.die(recipient, int(event.at.timestamp()))
             sending = self._domain(event.domain) if event.domain is not None else None
             if sending is not None:
                 sending.invalid.add(hour)
             if provider is not None and name is not None:
+                provider.invalid = provider.invalid or DistinctWindow()
                 provider.invalid.record(recipient, hour)
                 known.pool.fail(name, event.did, hour)
         elif fault is Fault.POLICY_BLOCK and provider is not None and name is not None:
+            provider.blocked = provider.blocked or DistinctWindow()
             if provider.blocked.record(recipient, hour):
+                self.blocked.add(hour)
+                self.rare = True
                 known.pool.block(name, hour)
 
     def _answered(self, event: SendEvent, hour: int, known: Circumstances) -> ProviderWindows | None:
@@ -298,7 +325,7 @@ class SubjectWindows:
 
     def sweep(self, hour: int, horizon_hours: int, memory_s: int) -> None:
         """Forget what no window can see any more. Changes no count; due once `hour` ≥ `swept_hour` + 24."""
-        self.swept_hour = hour
+        self.swept_hour, self.stirred = hour, True
         floor, oldest = hour - max(horizon_hours, CONTACT_HOURS), binding_floor(hour)
         self.volume.expire(hour, floor)
         if any(bound < oldest for bound in self.acceptances.values()):
@@ -306,8 +333,11 @@ class SubjectWindows:
         self.delivered.expire(floor - CONTACT_HOURS)  # a month before anything that may still be recorded or asked
         for window in self._windows():
             window.expire(floor)
-        self.auth_mail.expire(floor)
-        self.suppression.expire(floor, hour * HOUR_S - memory_s)
+        for rare in (self.auth_mail, self.dead, self.traps):
+            if rare is not None:
+                rare.expire(floor)
+        if self.suppression is not None:
+            self.suppression.expire(floor, hour * HOUR_S - memory_s)
         self.new_domains.keep(self.recipient_domains, floor)
         self.new_clients.keep(self.clients, floor)
         self._forget(floor, oldest)
@@ -320,8 +350,6 @@ class SubjectWindows:
         addressed = self.addressed.last
         if len(addressed) < len(self.domain_of):
             self.domain_of = {item: domain for item, domain in self.domain_of.items() if item in addressed}
-        if self.dead:
-            self.dead = {item: at_s for item, at_s in self.dead.items() if at_s >= floor * HOUR_S}
         if self.stash:
             self.stash = {
                 key: events
@@ -332,12 +360,24 @@ class SubjectWindows:
         self.by_provider = {name: provider for name, provider in self.by_provider.items() if provider.answered.total}
 
     def _windows(self) -> Iterable[DistinctWindow | CountWindow | EventLedger]:
-        yield from (self.addressed, self.recipient_domains, self.reached, self.invalid, self.complained, self.traps)
-        yield from (self.dead_sends, self.dead_recipients, self.from_domains, self.clients, self.ledger)
+        yield from (self.addressed, self.recipient_domains, self.reached, self.invalid, self.complained)
+        yield from (self.blocked, self.from_domains, self.clients, self.ledger)
         for domain in self.by_domain.values():
             yield from (domain.accepted, domain.invalid)
         for provider in self.by_provider.values():
-            yield from (provider.answered, provider.blocked, provider.invalid)
+            yield from (window for window in (provider.answered, provider.blocked, provider.invalid) if window)
+
+    def suppressing(self) -> SuppressionWindows:
+        """The suppression list, from now on there."""
+        self.suppression = self.suppression or SuppressionWindows()
+        self.rare = True
+        return self.suppression
+
+    def reported(self) -> AbuseReports:
+        """The abuse reports, from now on there."""
+        self.reports = self.reports or AbuseReports()
+        self.rare = True
+        return self.reports
 
     def _domain(self, name: str) -> DomainWindows | None:
         windows = self.by_domain.get(name)

@@ -72,6 +72,9 @@ class Metrics:
         self.policies = Counter(
             "labeler_policy_loads", "Policy files taken up or refused.", ["result"], registry=registry
         )
+        self.policy_refused = Gauge(
+            "labeler_policy_refused", "1 while the policy file is broken and an older policy judges.", registry=registry
+        )
 
     def reject(self, reasons: Iterable[str]) -> None:
         """Count refused events by reason; a reason outside the closed set counts as other."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from labeler.errors import Misconfigured, Unavailable
-from labeler.reputation.policy import parse_policy
+from labeler.reputation.proofs import check_policy
 from labeler.service.observe import Metrics
 from labeler.service.wake import Wake, wait
 
@@ -16,14 +16,19 @@ POLL_SECONDS = 2.0  # how often the file's stamp is looked at
 log = logging.getLogger(__name__)
 
 
-def read_policy(path: Path) -> str:
-    """Read and check a policy file; raises `Misconfigured` naming file, key and fix."""
+def read_text(path: Path) -> str:
+    """Read a policy file as it is, checking nothing; raises `Misconfigured` if it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
         raise Misconfigured(f"{path}: the policy cannot be read: {error}") from error
+
+
+def read_policy(path: Path) -> str:
+    """Read a policy file and prove it sound; raises `Misconfigured` naming file, line, key and fix."""
+    text = read_text(path)
     try:
-        parse_policy(text)
+        check_policy(text)
     except Misconfigured as error:
         raise Misconfigured(f"{path}: {error}") from error
     return text
@@ -48,6 +53,7 @@ class PolicyFile:
             await self._activate(text)
             self._metrics.policies.labels("activated").inc()
             log.info("policy activated: %s", self._path)
+        self._metrics.policy_refused.set(0)
         return text
 
     async def watch(self, current: str | None) -> None:
@@ -65,6 +71,7 @@ class PolicyFile:
                 current = await self.take_up(read_policy(self._path), current)
             except Misconfigured as error:
                 self._metrics.policies.labels("refused").inc()
+                self._metrics.policy_refused.set(1)
                 log.error("the policy stays as it was: %s", error)
             except Unavailable as error:
                 log.error("the policy could not be activated, trying again: %s", error)

@@ -16,6 +16,7 @@ from labeler.simulation.mail import (
     Generator,
     Mail,
     Rates,
+    Reaction,
     Script,
     addressed,
     agreed,
@@ -58,7 +59,8 @@ def has_bad_days(rate: float) -> Behaviour:
 
 
 def begins_badly(rate: float, warms_up_below: int) -> Behaviour:
-    """Send at `rate` for a first week that has one bad day; once throttled, do what the standing says clears it.
+    """Send at `rate` for a first week that has one bad day; once throttled, every other one does what its standing says
+    clears the label, and the rest keep silent.
 
     Members of fewer mails a day than `warms_up_below` are enrolled as `new`, the others come with a record.
     """
@@ -68,7 +70,8 @@ def begins_badly(rate: float, warms_up_below: int) -> Behaviour:
         at, rates = steady(rng, volume, week), np.full(week, rate)
         rates[rng.integers(0, week)] *= BAD_DAY
         tier = "new" if volume < warms_up_below else "established"
-        return [Script(addressed(rng, at, CONSUMERS, rates), agreed(at, caps), tier, follows=True)]
+        then = Reaction.DELIVER if rng.random() < 0.5 else Reaction.KEEP_SILENT
+        return [Script(addressed(rng, at, CONSUMERS, rates), agreed(at, caps), tier, at_a_throttle=then)]
 
     return draw
 

@@ -1,116 +1,156 @@
-"""The counts path: between two failures mail is counted by the hour, and the judge looks at what can change its mind.
+"""The counts path: mail is counted by the hour wherever the judge could have nothing to say, at a fraction of the time.
 
-A rate crosses a bar upwards with a failed mail only, and a volume with a mail of a busy hour. Those are sent as events,
-and so is everything once a member is restricted, because a clean mail may end that. The others lead to nothing, so
-that this path leads to the same labels as the events path, at a fraction of the time. It knows every recipient to be
-another, does not count recipient domains for the spray rules, and keeps no digests for evidence.
+What a rate compares is never above its estimate, so a member without a restriction is safe while every estimate lies
+under its bar. An estimate rises with a failed mail, or when the window moves on by an hour; a volume with a mail of a
+busy hour. There it is looked at, and only where a bar may be crossed are real events sent, and judged. So is everything
+once a member is restricted, for then a good mail may matter. The labels are those of the events path; a test holds
+them together.
+
+Every recipient has to be another. Recipient domains are not counted for the spray rules, nor digests for evidence.
 """
 
+import math
 from bisect import bisect_left
-from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from labeler.reputation.counters import DistinctWindow
-from labeler.reputation.volume import VolumeWindows
+from labeler.reputation.policy import Policy
+from labeler.reputation.windows import SubjectWindows
+from labeler.simulation.anonymous import AnonymousWindow
 from labeler.simulation.events_path import EventsPath
 from labeler.simulation.mail import HOUR_S, START_HOUR, START_S, Fate, Mail
-from labeler.simulation.mixes import domain_name
 from labeler.simulation.passage import Member, Passage, seconds
 
-_RECENT_S: Final = 2 * HOUR_S + 600  # what the minutes of a volume window remember
-_BUSY: Final = 15  # mails in sixty minutes that no rule on volume looks at …
-_UNUSUAL: Final = 2.5  # … nor at what lies within so many standard deviations of the mean
+MINUTE_S: Final = 60
+_MINUTES_S: Final = 2 * HOUR_S + 10 * MINUTE_S  # a volume window asks for no older minutes
+
+_NEARLY: Final = 0.7
 
 
-class AnonymousWindow(DistinctWindow):
-    """A distinct window that also takes in recipients nobody will meet again, many at a time."""
+class Line(NamedTuple):
+    """What a rate is held against: failures of a fate, out of the mails a window holds."""
 
-    __slots__ = ("_mail", "_spans")
-
-    def __init__(self, mail: Mail) -> None:
-        super().__init__()
-        self._mail = mail
-        self._spans: list[tuple[int, int, int]] = []
-
-    def add(self, bucket: int, first: int, last: int) -> None:
-        """See the recipients of the mails `first` … `last` − 1, each for the only time, in `bucket`."""
-        number = last - first
-        self.alive[bucket] = self.alive.get(bucket, 0) + number
-        for mark in self._marks.kept:
-            if bucket >= mark[0]:
-                mark[1] += number
-        self._spans.append((bucket, first, last))
-
-    @property
-    def size(self) -> int:
-        """How many items are not yet expired."""
-        return sum(self.alive.values())
-
-    def items(self, since: int) -> Iterator[str]:
-        """The items seen in a bucket ≥ `since`; the anonymous ones go by their domains, which stand for themselves."""
-        yield from super().items(since)
-        for bucket, first, last in self._spans:
-            if bucket >= since:
-                yield from (domain_name(domain) for domain in self._mail.domain[first:last].tolist())
-
-    def expire(self, before: int) -> None:
-        """Forget items whose bucket is < `before`."""
-        super().expire(before)
-        self._spans = [span for span in self._spans if span[0] >= before]
+    fate: Fate
+    window_s: int
+    above: float
+    least: int
 
 
 class CountsPath:
-    """Counts up to the next mail that matters, and sends that one. For one member, whose recipients never repeat."""
+    """Counts mail, and sends what may matter. For one member, whose recipients never repeat."""
 
-    def __init__(self, mail: Mail) -> None:
+    def __init__(self, mail: Mail, policy: Policy) -> None:
         self._events = EventsPath()
-        self._stops = stops(mail)
-        self._anonymous = tuple(AnonymousWindow(mail) for _ in range(3))
+        self._lines = lines(policy)
+        self._looks = looks(mail, policy)
+        self._busy = frozenset(busy(mail, policy).tolist())
+        self._windows = {
+            "addressed": AnonymousWindow(mail, tuple(Fate)),
+            "reached": AnonymousWindow(mail, tuple(Fate)),
+            "delivered": AnonymousWindow(mail, (Fate.DELIVERED, Fate.COMPLAINED)),
+            "invalid": AnonymousWindow(mail, (Fate.INVALID,)),
+            "complained": AnonymousWindow(mail, (Fate.COMPLAINED,)),
+        }
+        self._fates: list[int] = mail.fate.tolist()
+        self._minutes = 0  # the first mail whose minute was not counted
+        self._changed = False
 
     def advance(self, passage: Passage, member: Member) -> None:
-        """Count the mails before the next that matters or the next timer; send it if there are none."""
-        first = member.position
-        end = self._next(passage, member) if member.ledger.state is None else first
-        if end <= first:
-            self._events.advance(passage, member)
-            return
+        """Count up to the next mail that may matter, and send it; or up to the next timer."""
         windows = passage.judge.subjects[member.did].windows
-        if windows.reached is not self._anonymous[0]:
-            windows.reached, windows.delivered, windows.addressed = self._anonymous
-        self._count(windows.volume, member.at, first, end)
-        member.sent += end - max(first, bisect_left(member.at, member.script.watched_s, first, end))
-        member.position = end
-
-    def _next(self, passage: Passage, member: Member) -> int:
-        """The next mail that matters, or the first that a timer comes before."""
-        here = bisect_left(self._stops, member.position)
-        end = self._stops[here] if here < len(self._stops) else len(member.at)
+        if windows.reached is not self._windows["reached"]:
+            for name, window in self._windows.items():
+                setattr(windows, name, window)
+        if member.ledger.state is not None or self._changed:
+            self._changed = member.ledger.state is not None
+            self._send(passage, member, windows)
+            return
         due = passage.judge.due()
-        return end if due is None else min(end, bisect_left(member.at, seconds(due)))
+        end = len(member.at) if due is None else bisect_left(member.at, seconds(due))
+        for place in range(bisect_left(self._looks, member.position), bisect_left(self._looks, end)):
+            look = self._looks[place]
+            self._count(windows, member, look)
+            if look in self._busy or self._may_cross(windows, member.at[look], self._fates[look]):
+                self._send(passage, member, windows)
+                return
+        self._count(windows, member, end)
+        self._count_minutes(windows, member)
 
-    def _count(self, volume: VolumeWindows, at: list[int], first: int, last: int) -> None:
-        """Count delivered mails `first` … `last` − 1, as recording their events would."""
-        recent_s = at[last - 1] - _RECENT_S
+    def _send(self, passage: Passage, member: Member, windows: SubjectWindows) -> None:
+        self._count_minutes(windows, member)
+        self._minutes = member.position + 1
+        self._events.advance(passage, member)
+        self._changed = member.ledger.state is not None
+
+    def _may_cross(self, windows: SubjectWindows, at_s: int, fate: int) -> bool:
+        """Whether an estimate lies above its bar once this mail is counted."""
+        for line in self._lines:
+            seen: DistinctWindow = windows.invalid if line.fate is Fate.INVALID else windows.complained
+            since = (START_S + at_s - line.window_s) // HOUR_S
+            k = seen.count(since) + (fate == line.fate)
+            if k < line.least:
+                continue
+            known = windows.reached if line.fate is Fate.INVALID else windows.delivered
+            if k > line.above * (known.count(since) + (line.fate is Fate.INVALID or fate != Fate.INVALID)):
+                return True
+        return False
+
+    def _count(self, windows: SubjectWindows, member: Member, last: int) -> None:
+        """Count the mails from the member's position up to `last` − 1, as recording their events would."""
+        at, first, accepted = member.at, member.position, windows.volume.accepted
+        member.sent += max(0, last - max(first, bisect_left(at, member.script.watched_s)))
         while first < last:
             hour = at[first] // HOUR_S
             after = bisect_left(at, (hour + 1) * HOUR_S, first, last)
-            if (hour + 1) * HOUR_S < recent_s:
-                volume.accepted.add(START_HOUR + hour, after - first)
-            else:
-                for at_s in at[first:after]:
-                    volume.accept(START_S + at_s)
-            for window in self._anonymous:
-                window.add(START_HOUR + hour, first, after)
+            accepted.add(START_HOUR + hour, after - first)
+            for window in self._windows.values():
+                window.take(START_HOUR + hour, first, after)
             first = after
+        member.position = max(member.position, last)
+
+    def _count_minutes(self, windows: SubjectWindows, member: Member) -> None:
+        """Count by the minute what was counted by the hour, as far back as anybody asks."""
+        at, last, minutes = member.at, member.position, windows.volume.minutes
+        if self._minutes < last:
+            first = bisect_left(at, at[last - 1] - _MINUTES_S, self._minutes, last)
+            for at_s in at[first:last]:
+                minutes.add((START_S + at_s) // MINUTE_S)
+            minutes.expire((START_S + at[last - 1] - _MINUTES_S) // MINUTE_S)
+            self._minutes = last
 
 
-def stops(mail: Mail) -> list[int]:
-    """The mails after which something may change: those that fail, and those of an unusually busy hour."""
+def lines(policy: Policy) -> tuple[Line, ...]:
+    """The bars that failed mail may cross, the lower one of each rule."""
+    fates = {"invalid-recipient-rate": Fate.INVALID, "complaint-rate": Fate.COMPLAINED}
+    return tuple(
+        Line(fates[rule.metric], rule.window.seconds, rule.throttle.above, rule.throttle.min_events)
+        for rule in policy.rules
+        if rule.metric in fates
+    )
+
+
+def looks(mail: Mail, policy: Policy) -> list[int]:
+    """The mails at which an estimate may rise: those that fail, the first of every hour, and those of a busy hour."""
+    failed = np.flatnonzero(mail.fate != int(Fate.DELIVERED))
+    hours = mail.at // HOUR_S
+    opening = np.flatnonzero(np.diff(hours, prepend=-1))
+    found: list[int] = np.unique(np.concatenate([failed, opening, busy(mail, policy)])).tolist()
+    return found
+
+
+def busy(mail: Mail, policy: Policy) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """The mails after which the last sixty minutes may look unusual, or more than agreed, to a rule on volume.
+
+    A surprise of `above` (−log10 of a tail) takes about √(2·ln10·above) standard deviations; most of that is looked at.
+    """
     at = mail.at
     lately = np.arange(1, len(at) + 1) - np.searchsorted(at, at - HOUR_S)
     usual = len(at) * HOUR_S / max(HOUR_S, int(at[-1] - at[0])) if len(at) else 0.0
-    busy = (lately >= _BUSY) & (lately > usual + _UNUSUAL * np.sqrt(usual))
-    found: list[int] = np.flatnonzero(busy | (mail.fate != int(Fate.DELIVERED))).tolist()
-    return found
+    found = np.zeros(len(at), dtype=bool)
+    for rule in policy.rules:
+        if rule.metric == "velocity":
+            spread = math.sqrt(2 * math.log(10) * rule.throttle.above * max(usual, 1.0)) * _NEARLY
+            found |= (lately >= rule.throttle.min_events) & (lately > usual + spread)
+    return np.flatnonzero(found)

@@ -2,6 +2,7 @@
 
 from labeler.reputation.definitions import MAIL_THROTTLED
 from labeler.simulation.counterfactual import follow
+from labeler.simulation.mail import Reaction
 from labeler.simulation.passage import Member, Passage
 from labeler.simulation.reporting import report, scripted
 
@@ -15,6 +16,6 @@ class EventsPath:
         member.position += 1
         member.sent += sent.at_s >= member.script.watched_s
         passage.batch(sent.at_s, report(sent))
-        if member.script.follows and member.ledger.state == MAIL_THROTTLED:
+        if member.script.at_a_throttle is not Reaction.GO_ON and member.ledger.state == MAIL_THROTTLED:
             member.cleared = follow(passage, member, sent.at_s)
             member.position = member.script.mail.size

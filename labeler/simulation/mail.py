@@ -4,7 +4,7 @@ Both paths walk the same drawn mail, so that what they decide can be compared.
 """
 
 from datetime import UTC, datetime, timedelta
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -32,6 +32,14 @@ class Fate(IntEnum):
     FORGED = 3
 
 
+class Reaction(Enum):
+    """What a member does once it is throttled: go on, send what its standing says clears the label, or keep silent."""
+
+    GO_ON = "go on"
+    DELIVER = "deliver"
+    KEEP_SILENT = "keep silent"
+
+
 class Mail(NamedTuple):
     """Parallel arrays in the order of sending: seconds since the start, recipients and their domains by number."""
 
@@ -50,14 +58,14 @@ class Script(NamedTuple):
     """What one member will do, and what was agreed with it.
 
     `watched_s`: when what is to be noticed begins (seconds); sends and labels before it are not counted as detection.
-    `follows`: at a throttle the member does what its standing says clears it, and nothing else.
+    `at_a_throttle`: what the member does then.
     """
 
     mail: Mail
     caps: Caps
     tier: str = "established"
     watched_s: int = 0
-    follows: bool = False
+    at_a_throttle: Reaction = Reaction.GO_ON
 
 
 def steady(rng: Generator, volume: int, days: int) -> Numbers:

@@ -18,7 +18,7 @@ from labeler.reputation.inputs import Batch
 from labeler.reputation.judge import Emission, Judge
 from labeler.simulation.ledger import Ledger
 from labeler.simulation.mail import HOUR_S, START, Script, moment
-from labeler.simulation.reporting import SENDER
+from labeler.simulation.reporting import sending_domain
 from labeler.walk import Walk
 
 RELAY: Final = "did:web:relay.example"
@@ -168,7 +168,7 @@ def _enrolment(member: Member) -> SendEvent:
         kind=Kind.ENROLLED,
         did=member.did,
         at=START,
-        domain=SENDER,
+        domain=sending_domain(member.did),
         tier=script.tier,
         hourly_cap=script.caps.hourly,
         daily_cap=script.caps.daily,

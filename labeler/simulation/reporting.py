@@ -6,7 +6,6 @@ from labeler.reputation.events import Kind, SendEvent
 from labeler.simulation.mail import Fate, Script, moment
 from labeler.simulation.mixes import domain_name
 
-SENDER: Final = "sender.example"
 NO_SUCH_USER: Final = "5.1.1"  # RFC 3463 §3.2
 DONE: Final = "2.0.0"
 
@@ -20,6 +19,11 @@ class Sent(NamedTuple):
     recipient: int
     domain: int
     fate: int
+
+
+def sending_domain(did: str) -> str:
+    """The domain a member sends from, its own."""
+    return f"{did.rpartition(':')[2]}.example"
 
 
 def scripted(did: str, script: Script, number: int) -> Sent:
@@ -42,14 +46,15 @@ def report(sent: Sent) -> tuple[SendEvent, ...]:
 
 
 def _event(sent: Sent, kind: Kind, status: str | None = None, message: str | None = None) -> SendEvent:
+    domain = sending_domain(sent.did)
     return SendEvent(
         id=f"{kind} {sent.number} {sent.did}",
         kind=kind,
         did=sent.did,
         at=moment(sent.at_s),
-        domain=SENDER,
-        from_domain=SENDER,
-        message_id=message or f"<{sent.number}@{SENDER}>",
+        domain=domain,
+        from_domain=domain,
+        message_id=message or f"<{sent.number}@{domain}>",
         recipient=f"{sent.recipient:032x}",
         recipient_domain=domain_name(sent.domain),
         status=status,

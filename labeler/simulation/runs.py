@@ -98,8 +98,9 @@ def run(
     """Run a population once, under a copy of `judge`. Unless `count`, event by event even where counting would do."""
     policy = activated_policy(judge)
     scripts = population.behaviour(rng, volume, days, policy.caps)
-    passage = Passage(copy.deepcopy(judge, {id(policy): policy}), scripts)
-    path = CountsPath(scripts[0].mail) if population.counted and count else EventsPath()
+    shared = {id(part): part for part in (policy, *policy.rules)}  # nothing writes to them
+    passage = Passage(copy.deepcopy(judge, shared), scripts)
+    path = CountsPath(scripts[0].mail, policy) if population.counted and count else EventsPath()
     return passage.run(path, days)
 
 
