@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from labeler.reputation.inputs import Input, Tick
-from labeler.reputation.judge import Emission, Judge
+from labeler.reputation.judge import Judge
+from labeler.reputation.subject import Emission
 
 
 class Walk:

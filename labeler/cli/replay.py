@@ -16,13 +16,14 @@ from labeler.atproto.syntax import parse_datetime
 from labeler.cli.console import Meter, note, show_json, show_table
 from labeler.cli.options import CONFIG, AsJson
 from labeler.cli.recording import Recording
-from labeler.walk import Walk
 from labeler.errors import BadInput
 from labeler.ports import Signer
 from labeler.reputation.inputs import Input, PolicyActivated, Tick
-from labeler.reputation.judge import Emission, Judge
+from labeler.reputation.judge import Judge
+from labeler.reputation.subject import Emission
 from labeler.service.policy_file import read_policy
 from labeler.settings import Settings, load_settings
+from labeler.walk import Walk
 from labeler.wiring import input_log
 
 app = typer.Typer(add_completion=False)

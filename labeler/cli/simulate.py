@@ -28,13 +28,13 @@ Names = Annotated[list[str] | None, typer.Option("--population", metavar="NAME",
 Volumes = Annotated[list[int] | None, typer.Option("--volume", min=1, help="Only so many mails a day; repeatable.")]
 Runs = Annotated[int | None, typer.Option(min=1, help="Runs of each population at each volume; else a minute's worth.")]
 Seed = Annotated[int, typer.Option(min=0, help="Where the draws begin.")]
-Days = Annotated[int, typer.Option(min=1, max=366, help="Simulated days of each run.")]
+Days = Annotated[int, typer.Option(min=14, max=366, help="Simulated days of each run.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at work; else one a processor.")]
 Plots = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Draw the figures there, as PNG and SVG.")]
 
 
 @app.command(epilog="Example: labeler policy simulate --policy new-policy.toml --population honest --runs 20000")
-def simulate(
+def simulate(  # noqa: PLR0913, PLR0917 - each is an option or an argument of the command
     files: Files = None,
     policy: PolicyFile = None,
     until: Until = None,
@@ -52,7 +52,7 @@ def simulate(
 
     With FILE: one line of JSON for each label change, as `labeler replay --json` prints it. Without: how often honest
     members are stopped and how soon others are. Nothing is published and no server is touched. Exit code 1 if a goal
-    shown was not met.
+    shown was missed.
     """
     if files:
         replay(files=files, policy=policy, until=until, config=config, as_json=True)

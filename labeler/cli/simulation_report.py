@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from labeler.cli.console import say, show_json, show_table
 from labeler.simulation.goals import ALL
 from labeler.simulation.populations import NAMED, Population
 from labeler.simulation.runs import Cell
-from labeler.simulation.tally import HALF, Check, Share, Tally
+from labeler.simulation.tally import HALF, Check, Share, Tally, Verdict
 
-COLUMNS = (
+COLUMNS: Final = (
     "population",
     "mails/day",
     "n",
@@ -22,7 +22,12 @@ COLUMNS = (
     "goal",
     "met",
 )  # fmt: skip
-NEARLY_ALL = 0.9
+NEARLY_ALL: Final = 0.9
+_MARKS: Final = {Verdict.MISSED: "✗", Verdict.OPEN: "?", Verdict.MET: "✓", Verdict.SURE: "✓✓"}  # the worst first
+_KEY: Final = (
+    "n: members run. Shares with their exact 95 % intervals (Clopper-Pearson); sends: median / 90 %. ✓ met, "
+    "✓✓ met by all of the interval, ? not met, but too few runs to tell, ✗ missed."
+)
 
 
 class Row(NamedTuple):
@@ -36,8 +41,8 @@ class Row(NamedTuple):
 
     @property
     def met(self) -> bool:
-        """Whether every part of the goal was met; nothing promised is nothing broken."""
-        return all(check.met for check in self.checks)
+        """Whether no part of the goal was missed; nothing promised is nothing broken."""
+        return all(check.verdict is not Verdict.MISSED for check in self.checks)
 
 
 def rows(tallies: Mapping[Cell, Tally], days: int) -> list[Row]:
@@ -60,10 +65,7 @@ def show(found: Sequence[Row], *, seed: int, as_json: bool) -> None:
     say("")
     for population in dict.fromkeys(row.population for row in found):
         say(f"{population.name}: {population.about}")
-    say(
-        "Shares with their exact 95 % intervals (Clopper-Pearson); sends as median / 90 %. "
-        "✓ met, ✓✓ met by all of the interval, ✗ not met."
-    )
+    say(_KEY)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -96,11 +98,13 @@ def _number(sends: float) -> str:
 
 
 def _mark(row: Row) -> str:
-    if not row.checks:
-        return "–"
-    if not row.met:
-        return "✗ " + ", ".join(check.name for check in row.checks if not check.met)
-    return "✓✓" if all(check.sure for check in row.checks) else "✓"
+    """The worst of the verdicts, and which parts are not met."""
+    verdicts = {check.verdict for check in row.checks}
+    for verdict, mark in _MARKS.items():
+        if verdict in verdicts:
+            names = [check.name for check in row.checks if check.verdict is verdict]
+            return mark if verdict in (Verdict.MET, Verdict.SURE) else f"{mark} {', '.join(names)}"
+    return "–"
 
 
 def _line(row: Row, seed: int) -> dict[str, Any]:
@@ -119,7 +123,14 @@ def _line(row: Row, seed: int) -> dict[str, Any]:
         "changesIn30Days": round(row.changes, 4),
         "cleared": _share(tally.cleared) if tally.cleared.n else None,
         "goal": [
-            {"name": check.name, **_share(check.share), "limit": check.limit, "met": check.met, "sure": check.sure}
+            {
+                "name": check.name,
+                "value": check.value,
+                "lower": check.interval[0],
+                "upper": check.interval[1],
+                "limit": check.limit,
+                "verdict": check.verdict.value,
+            }
             for check in row.checks
         ],
         "met": row.met,

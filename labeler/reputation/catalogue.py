@@ -144,7 +144,7 @@ CATALOGUE: Final[dict[str, Terms]] = {
     ),
     "suppression-evasion": Terms(
         Scale.COUNT,
-        "distinct unsubscribed recipients tried again by a variant or another domain, and messages stripped of the header",
+        "distinct people written to again in another way after they left, and messages without the header",
         "recipients on the suppression list",
         "evasions",
         "evasions of the suppression list",

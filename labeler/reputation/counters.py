@@ -177,7 +177,7 @@ class FirstSeen:
         return sum(number for bucket, number in self.new.items() if since <= bucket < until)
 
     def usual(self, since: int, until: int, width: int) -> float:
-        """How many were new in `width` buckets, on the average of those stretches of that width that had any; 0 if none.
+        """How many were new in `width` buckets, on the average of those stretches that had any; 0 if none had.
 
         Looks at the buckets `since` … `until` − 1.
         """
@@ -203,5 +203,5 @@ class FirstSeen:
 
 
 def halve(known: dict[str, Kept]) -> dict[str, Kept]:
-    """The newer half of a dictionary that grew in order of time: how a memory of fixed size forgets, at O(1) an entry."""
+    """The newer half of a dictionary that grew in order of time: a memory of fixed size forgets so at O(1) an entry."""
     return dict(islice(known.items(), len(known) // 2, None))

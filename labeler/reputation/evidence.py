@@ -1,7 +1,7 @@
 """The record behind a label: which numbers, of which events, under which policy, led to it. Content-addressed.
 
 Numbers are integers, shares parts per million: the atproto data model has no floats (data-model spec §Why No Floats).
-Anybody who has the log can compute every one of them again; `conformance/check_evidence.py` does, with none of our code.
+Anybody who has the log can compute each of them again; `conformance/check_evidence.py` does, with none of our code.
 """
 
 from datetime import UTC, datetime

@@ -12,7 +12,6 @@ from labeler.reputation.policy import Bar, Policy, Rule
 from labeler.reputation.volume import HOUR_S
 from labeler.reputation.windows import SubjectWindows
 
-
 _FAR: Final = 1_000_000
 
 
@@ -37,7 +36,8 @@ class Finding(NamedTuple):
     """One rule's result with every number behind it.
 
     `bar` is the one crossed, or the throttle bar when none was. `holds`: if this rule led to an intervention, its cause
-    is still there (enough events where it is a share, and the estimate not under `exit_below`). `since_s` is where the window began.
+    is still there (enough events where it is a share, and the estimate not under `exit_below`). `since_s` is where the
+    window began.
     """
 
     rule: Rule
@@ -141,7 +141,7 @@ def find_all(
 def find_possible(
     checks: Checks, windows: SubjectWindows, setting: Setting, now_s: int, floor_s: int, *, holding: bool
 ) -> list[Finding]:
-    """The findings of `find_all` that fire; with `holding` also those that hold. The others are passed over, cheaply."""
+    """The findings of `find_all` that fire; with `holding` also those that hold. The others cost little."""
     asked = checks.always
     if checks.busy and windows.volume.attempts(now_s // HOUR_S) >= checks.busy_from:
         asked += checks.busy

@@ -1,8 +1,8 @@
 """Providers that fail by themselves, told from senders that fail at them.
 
 A failing mailbox provider answers good addresses with "no such user", and every member would look like a list-buyer at
-once. What tells the two apart: at an outage, members who are clean *everywhere else* begin to fail at one provider, many
-of them, in the same hours. Accounts without a past bear no witness (a swarm of fresh ones can buy a list together), but
+once. What tells the two apart: at an outage, members who are clean *everywhere else* begin to fail at one provider,
+many of them, in the same hours. Accounts without a past bear no witness (a swarm of fresh ones can buy one list), but
 they count among those who send there: the more they are, the harder an incident is to find.
 """
 
@@ -18,15 +18,16 @@ _LOOK_BACK_HOURS: Final = 7 * 24
 _STRETCHES_KEPT: Final = 1_000  # a provider; far more than a horizon has hours
 
 
+WindowsOf = Callable[[str], SubjectWindows]  # of a DID
+
+
 class Incidents:
     """Which providers were to blame in which hours (of acceptance), both ends included."""
 
     def __init__(self) -> None:
         self.stretches: dict[str, list[tuple[int, int]]] = {}
 
-    def look(
-        self, pool: Pool, windows_of: Callable[[str], SubjectWindows], terms: IncidentTerms
-    ) -> dict[str, list[str]]:
+    def look(self, pool: Pool, windows_of: WindowsOf, terms: IncidentTerms) -> dict[str, list[str]]:
         """Look at every (provider, hour) that had new failures; return the newly blamed with the members concerned."""
         found: dict[str, list[str]] = {}
         for provider, hour in sorted(pool.touched):
@@ -62,9 +63,7 @@ class Incidents:
         stretches.sort()
         del stretches[:-_STRETCHES_KEPT]
 
-    def _is_struck(
-        self, pool: Pool, provider: str, hour: int, windows_of: Callable[[str], SubjectWindows], terms: IncidentTerms
-    ) -> bool:
+    def _is_struck(self, pool: Pool, provider: str, hour: int, windows_of: WindowsOf, terms: IncidentTerms) -> bool:
         there = pool.providers[provider]
         concerned = {*there.failing.get(hour - 1, ()), *there.failing[hour]}
         if len(concerned) < terms.min_members:

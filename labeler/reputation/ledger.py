@@ -2,10 +2,10 @@
 
 Each hour keeps how many events were counted in it, and a running digest of their ids: after each record of the input
 log, SHA-256 over the digest before (32 zero bytes at first), the relay's DID, a line feed, and the ids counted in that
-hour, sorted, each ending in a line feed. The log supplies the ids; nobody can take one away, add one or move it to another hour
-without changing the digest, and the order within a record does not matter. The root is the Merkle tree hash of RFC 6962
-§2.1 over the hours in their order, each leaf `hour:count:` in ASCII and the digest. A proof for one hour is the usual
-audit path.
+hour, sorted, each ending in a line feed. The log supplies the ids; nobody can take one away, add one or move it to
+another hour without changing the digest, and the order within a record does not matter. The root is the Merkle tree
+hash of RFC 6962 §2.1 over the hours in their order, each leaf `hour:count:` in ASCII and the digest. A proof for one
+hour is the usual audit path.
 """
 
 import hashlib

@@ -315,7 +315,7 @@ class Occasion(IntEnum):
 
 
 class Metric(NamedTuple):
-    """How to measure, and whether a rule on it could say anything at all: a bound, cheap enough to ask after every batch.
+    """How to measure, and whether a rule on it could say anything at all: a bound, cheap enough for every batch.
 
     `possible` takes the estimate below which nothing is said: where the rule fires, or where it ends while a label
     stands. It divides as the measurement does, so that rounding never parts the two. `room`: how many more messages may

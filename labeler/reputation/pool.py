@@ -16,9 +16,7 @@ class ProviderPool:
         self.answered = CountWindow()
         self.blocked = CountWindow()
         self.senders = DistinctWindow()
-        self.failing: dict[
-            int, dict[str, None]
-        ] = {}  # hour → DIDs with a recipient that does not exist, as a set in order
+        self.failing: dict[int, dict[str, None]] = {}  # hour → DIDs that lost a recipient, a set in order
 
 
 class Pool:

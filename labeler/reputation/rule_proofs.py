@@ -136,7 +136,7 @@ def _shadows(rules: list[Rule]) -> Iterator[Proof]:
                 yield Proof(SHADOW, False, f"rules[{index}].id", why)
                 break
     if not found:
-        why = f"each of {len(rules)} rules can fire or last where no other of its metric does"
+        why = f"none of {len(rules)} rules fires and lasts only where another of its metric does"
         yield Proof(SHADOW, True, "rules", why)
 
 
@@ -149,7 +149,10 @@ def _shadowed(rule: Rule, other: Rule) -> bool:
         nested = rule.scale in _GROWING and asked <= _GROWING_CONDITIONS
         if not nested or rule.window.seconds > other.window.seconds:
             return False
-    if other.exit_below > rule.exit_below or gap(rule.metric, rule.throttle, other.throttle) is not None:
+    fewer = rule.scale is not Scale.COUNT and other.throttle.min_events > rule.throttle.min_events
+    if fewer or other.exit_below > rule.exit_below:  # what is fewer, or lower, keeps a throttle longer
+        return False
+    if gap(rule.metric, rule.throttle, other.throttle) is not None:
         return False
     return rule.suspend is None or (other.suspend is not None and gap(rule.metric, rule.suspend, other.suspend) is None)
 

@@ -52,7 +52,8 @@ class Verdicts:
     ) -> list[Emission]:
         """What rules change about a subject at `now`; `pardoned`: an incident took failures of it away just now."""
         policy = self.policy
-        assert policy is not None
+        if policy is None:
+            return []
         member, windows, now_s = subject.member, subject.windows, epoch(now)
         if not pardoned and self._calm(subject, policy, now, now_s // HOUR_S):
             return []
@@ -79,9 +80,9 @@ class Verdicts:
             pardoned=pardoned,
         )
         subject.calm, subject.owed = -1, situation.silent
-        emissions = self._conclude(did, subject, situation, now, lapsed) if policy.mode is Mode.ENFORCE else []
+        emissions = self._conclude(did, subject, situation, policy, now, lapsed) if policy.mode is Mode.ENFORCE else []
         if policy.shadowed:
-            emissions += self._pretend(did, subject, situation, now, emissions)
+            emissions += self._pretend(did, subject, situation, policy, now, emissions)
         if emissions or lapsed or due:
             self.arm(did, subject, now)
         return emissions
@@ -125,11 +126,15 @@ class Verdicts:
         self.notices.append(Notice(kind, about, now, text))
 
     def _conclude(
-        self, did: str, subject: Subject, situation: Situation, now: datetime, lapsed: Mapping[str, ActiveLabel]
+        self,
+        did: str,
+        subject: Subject,
+        situation: Situation,
+        policy: Policy,
+        now: datetime,
+        lapsed: Mapping[str, ActiveLabel],
     ) -> list[Emission]:
         """Decide on what the enforcing rules found."""
-        policy = self.policy
-        assert policy is not None
         enforced = [finding for finding in situation.findings if finding.rule.mode is Mode.ENFORCE]
         changes = decide(subject.member, situation._replace(findings=enforced), policy, now, lapsed)
         if not situation.may_suspend and not situation.silent:
@@ -148,11 +153,10 @@ class Verdicts:
             self.arm(did, subject, now)
 
     def _pretend(
-        self, did: str, subject: Subject, situation: Situation, now: datetime, real: list[Emission]
+        self, did: str, subject: Subject, situation: Situation, policy: Policy, now: datetime, real: list[Emission]
     ) -> list[Emission]:
         """What would be decided if no rule were in shadow; said only where it differs from what is."""
-        policy, member = self.policy, subject.member
-        assert policy is not None
+        member = subject.member
         shadow = subject.shadow or Member()
         lapsed = expire(shadow, now)
         shadow.blocked, shadow.clean_slate = dict(member.blocked), member.clean_slate

@@ -59,7 +59,7 @@ class DomainWindows:
 
 
 class ProviderWindows:
-    """What became of a subject's mail at one provider: final outcomes, recipients refused, recipients that do not exist."""
+    """What became of a subject's mail at one provider: final outcomes, recipients refused, recipients not existing."""
 
     __slots__ = ("answered", "blocked", "invalid")
 
@@ -75,13 +75,15 @@ class SubjectWindows:
     `reached` holds recipients whose existence is known by now (delivered or invalid), `invalid` those that do not
     exist, `addressed` all recipients of accepted mail, `first_delivered` the hour each recipient was first reached.
     `unbindable` counts outcomes that name no message, or for which the stash had no room. What most members never need
-    is None until then; from then on they are `rare`. `stirred`: something besides mail taken and delivered happened since it was reset.
+    is None until then; from then on they are `rare`. `stirred`: something besides mail taken and delivered happened since
+    the reset.
     """
 
     __slots__ = (
-        "acceptances", "addressed", "auth_mail", "blocked", "by_domain", "by_provider", "clients", "complained", "dead", "delivered",
-        "domain_of", "first_delivered", "from_domains", "invalid", "kinds", "ledger", "new_clients", "new_domains",
-        "newest_hour", "rare", "reached", "recipient_domains", "reports", "stash", "stirred", "suppression", "swept_hour", "traps", "unbindable", "volume",
+        "acceptances", "addressed", "auth_mail", "blocked", "by_domain", "by_provider", "clients", "complained",
+        "dead", "delivered", "domain_of", "first_delivered", "from_domains", "invalid", "kinds", "ledger",
+        "new_clients", "new_domains", "newest_hour", "rare", "reached", "recipient_domains", "reports", "stash",
+        "stirred", "suppression", "swept_hour", "traps", "unbindable", "volume",
     )  # fmt: skip
 
     def __init__(self) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from labeler.reputation.counters import DistinctWindow
-from labeler.simulation.mail import Mail, Numbers
-from labeler.simulation.mixes import domain_name
+from labeler.simulation.mail import Mail
+from labeler.simulation.mixes import Numbers, domain_name
 
 
 class AnonymousWindow(DistinctWindow):

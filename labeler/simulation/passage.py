@@ -15,7 +15,8 @@ from typing import Final, NamedTuple, Protocol
 from labeler.reputation.definitions import MAIL_SUSPENDED, MAIL_THROTTLED
 from labeler.reputation.events import Kind, SendEvent
 from labeler.reputation.inputs import Batch
-from labeler.reputation.judge import Emission, Judge
+from labeler.reputation.judge import Judge
+from labeler.reputation.subject import Emission
 from labeler.simulation.ledger import Ledger
 from labeler.simulation.mail import HOUR_S, START, Script, moment
 from labeler.simulation.reporting import sending_domain
@@ -120,10 +121,11 @@ class Passage:
         self.batch(0, enrolled)
 
     def run(self, path: Path, days: int) -> list[Outcome]:
-        """Walk every member through its script, and say what became of each."""
+        """Walk every member through the first `days` of its script, and say what became of each."""
+        end_s = days * 24 * HOUR_S
         queue = [(member.at[0], number) for number, member in enumerate(self.members) if member.at]
         heapq.heapify(queue)
-        while queue:
+        while queue and queue[0][0] < end_s:
             now_s, number = queue[0]
             member = self.members[number]
             self.wait(now_s)
@@ -133,7 +135,7 @@ class Passage:
                 heapq.heapreplace(queue, (member.at[member.position], number))
             else:
                 heapq.heappop(queue)
-        self.wait(days * 24 * HOUR_S)
+        self.wait(end_s)
         return [member.outcome() for member in self.members]
 
     def batch(self, at_s: int, events: tuple[SendEvent, ...]) -> None:

@@ -24,7 +24,9 @@ AN_HOUR: Final = 24  # mails a day, of one each hour
 
 class Population(NamedTuple):
     """Senders of one kind. `counted`: their mail may be counted by the bucket instead of event by event, because every
-    recipient is another, and nothing but a failed mail can cross a bar."""
+    recipient is another, at domains that no rule on spray looks at. `through`: about how many mails of a run get
+    through, where most are stopped; it decides how many runs are quickly done, and nothing else.
+    """
 
     name: str
     about: str
@@ -32,6 +34,7 @@ class Population(NamedTuple):
     behaviour: Behaviour
     goal: Goal = NONE
     counted: bool = False
+    through: int | None = None
 
 
 POPULATIONS: Final = (
@@ -108,6 +111,7 @@ POPULATIONS: Final = (
         VOLUMES,
         sends(0.20),
         Goal(median_throttle=15, median_suspend=60),
+        through=300,
     ),
     Population(
         "list-buyer-30",
@@ -115,6 +119,7 @@ POPULATIONS: Final = (
         VOLUMES,
         sends(0.30),
         Goal(median_throttle=10, median_suspend=18),
+        through=200,
     ),
     Population(
         "complained-about",
@@ -122,19 +127,22 @@ POPULATIONS: Final = (
         VOLUMES,
         sends(0.02, fate=Fate.COMPLAINED),
         Goal(median_throttle=90, median_suspend=140),
+        through=600,
     ),
     Population(
         "compromised",
-        "up to five an hour to friends; then at least 200 an hour to strangers at fresh domains, 2 % of whom do not exist",
+        "up to five an hour to friends; then 200 an hour or more to strangers at fresh domains, 2 % of whom do not exist",
         (200 * AN_HOUR, 1_000 * AN_HOUR),
         is_taken_over(0.02),
         Goal(within_throttle=40, within_suspend=150),
+        through=1200,
     ),
     Population(
         "snowshoe",
         "twenty members at once, 15 % of whose recipients do not exist (mails a day of each)",
         (10, 50),
         spreads_over(20, sends(0.15)),
+        through=8_000,
     ),
     Population(
         "forged-bounces",

@@ -22,10 +22,11 @@ from labeler.simulation.passage import Outcome, Passage
 from labeler.simulation.populations import NAMED, Population
 
 LABELER: Final = "did:web:simulate.invalid"  # source of labels that nobody signs
-_QUICK_RUNS: Final = (20, 2_000)  # the fewest and the most of a cell, when nobody says how many
-_QUICK_LOOKS: Final = 20_000  # of the judge at a cell
+_QUICK_RUNS: Final = (10, 2_000)  # the fewest and the most of a cell, when nobody says how many
+_QUICK_LOOKS: Final = 15_000  # of the judge at a cell
 _LOOKS_A_TASK: Final = 10_000
-_STOPS: Final = 0.03  # share of counted mails that the judge looks at
+_A_RUN: Final = 60  # looks that a run costs before the first mail
+_A_COUNTED_MAIL: Final = 0.015  # looks that one costs
 
 
 class Cell(NamedTuple):
@@ -49,7 +50,7 @@ class Task(NamedTuple):
 
 
 def cells(populations: Sequence[Population], volumes: Sequence[int], runs: int | None, days: int) -> list[Cell]:
-    """List what to run: every volume of the populations, or those of `volumes`; `runs` each, or what is quickly done."""
+    """List what to run: every volume of the populations, or `volumes`; `runs` each, or what is quickly done."""
     return [
         Cell(population.name, volume, runs if runs is not None else _quick(population, volume, days))
         for population in populations
@@ -59,8 +60,9 @@ def cells(populations: Sequence[Population], volumes: Sequence[int], runs: int |
 
 def _looks(population: Population, volume: int, days: int) -> float:
     """About how often a run has the judge look."""
-    mails = volume * days
-    return 20 + mails * _STOPS if population.counted else 20 + min(mails, 5_000)
+    if population.through is not None:
+        return _A_RUN + population.through
+    return _A_RUN + volume * days * (_A_COUNTED_MAIL if population.counted else 1)
 
 
 def _quick(population: Population, volume: int, days: int) -> int:

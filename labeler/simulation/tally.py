@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from enum import Enum
 from typing import Final, NamedTuple
 
 from labeler.simulation.goals import ALL, Goal
@@ -9,6 +10,7 @@ from labeler.simulation.interval import exact_interval
 from labeler.simulation.passage import Outcome
 
 HALF: Final = 0.5
+_Z: Final = 1.959964  # of a two-sided interval of 95 %
 
 
 class Share(NamedTuple):
@@ -28,20 +30,26 @@ class Share(NamedTuple):
         return exact_interval(self.k, self.n)
 
 
+class Verdict(Enum):
+    """How a goal stands: met by all of the interval, met, open (not met, yet within the interval), or missed."""
+
+    SURE = "sure"
+    MET = "met"
+    OPEN = "open"
+    MISSED = "missed"
+
+
 class Check(NamedTuple):
-    """One part of a goal: a share that must be at most, or at least, `limit`. (Mean changes of state have no share.)"""
+    """One part of a goal: what was measured, with its 95 % interval, and what it was held against.
+
+    `value` is a share of members (`k` of `n`), or for changes of state their mean, of `n` members.
+    """
 
     name: str
-    share: Share
+    value: float
+    interval: tuple[float, float]
     limit: float
-    at_most: bool
-    met: bool
-
-    @property
-    def sure(self) -> bool:
-        """Whether all of the interval meets the limit."""
-        lower, upper = self.share.interval
-        return self.met and (upper <= self.limit if self.at_most else lower >= self.limit)
+    verdict: Verdict
 
 
 class Tally:
@@ -79,22 +87,42 @@ class Tally:
             self._by("all suspended", self.suspended_after, goal.within_suspend, ALL),
         ]
         if goal.transitions is not None:
-            calm = Share(sum(outcome.transitions <= goal.transitions for outcome in self.outcomes), self.n)
-            met = self.changes_in(days) <= goal.transitions
-            found.append(Check("changes of state", calm, HALF, at_most=False, met=met))
-        if goal.clears:
-            found.append(Check("clears", self.cleared, 1.0, at_most=False, met=self.cleared.k == self.cleared.n))
+            found.append(self._changes(goal.transitions, days))
+        if goal.clears and self.cleared.n:
+            found.append(_at_least("clears", self.cleared, 1.0))
         return [check for check in found if check is not None]
 
     def _by(self, name: str, sends: Sequence[int], limit: int | None, share: float) -> Check | None:
         if limit is None:
             return None
-        so_far = Share(sum(number <= limit for number in sends), self.n)
-        return Check(name, so_far, share, at_most=False, met=so_far.value >= share)
+        return _at_least(name, Share(sum(number <= limit for number in sends), self.n), share)
+
+    def _changes(self, limit: float, days: int) -> Check:
+        """Hold the mean changes of state against their limit, by the normal interval of a mean."""
+        mean = self.changes_in(days)
+        counts = [outcome.transitions * 30 / days for outcome in self.outcomes]
+        variance = sum((count - mean) ** 2 for count in counts) / max(1, self.n - 1)
+        spread = _Z * math.sqrt(variance / max(1, self.n))
+        interval = (mean - spread, mean + spread)
+        return Check("changes of state", mean, interval, limit, _verdict(mean, *interval, limit))
 
 
 def _at_most(name: str, share: Share, limit: float | None) -> Check | None:
-    return None if limit is None else Check(name, share, limit, at_most=True, met=share.value <= limit)
+    if limit is None:
+        return None
+    return Check(name, share.value, share.interval, limit, _verdict(share.value, *share.interval, limit))
+
+
+def _at_least(name: str, share: Share, limit: float) -> Check:
+    lower, upper = share.interval
+    return Check(name, share.value, (lower, upper), limit, _verdict(-share.value, -upper, -lower, -limit))
+
+
+def _verdict(value: float, lower: float, upper: float, limit: float) -> Verdict:
+    """How a value that must be at most `limit` stands."""
+    if value <= limit:
+        return Verdict.SURE if upper <= limit else Verdict.MET
+    return Verdict.MISSED if lower > limit else Verdict.OPEN
 
 
 def _sorted(sends: Iterable[int | None]) -> list[int]:

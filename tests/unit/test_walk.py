@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from labeler.atproto.label import Label
-from labeler.walk import Walk
 from labeler.reputation.inputs import Decision, Input, Tick
-from labeler.reputation.judge import Emission, Judge
+from labeler.reputation.judge import Judge
+from labeler.reputation.subject import Emission
+from labeler.walk import Walk
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LABEL = Label("did:web:labeler.example.com", "did:plc:alice", "mail-throttled", "2026-03-02T12:00:00.000Z")

@@ -1,4 +1,4 @@
-"""`labeler check-config`, `labeler policy check` and `labeler policy show`."""
+"""`labeler check-config`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,42 +60,15 @@ def test_a_bad_key_is_2_and_not_shown(run: "Run", config: Path) -> None:
 
 def test_a_bad_policy_is_2_and_named(run: "Run", config: Path) -> None:
     Path("here/policy.toml").write_text('name = "mine"')
-    for words in (["check-config"], ["policy", "check"], ["policy", "show"]):
-        said = run(*words, "--config", config)
-        assert said.code == 2
-        assert "here/policy.toml: policy: " in said.err
-
-
-def test_a_policy_can_be_checked_without_a_configuration(run: "Run", config: Path) -> None:
-    policy = Path("here/policy.toml")
-    said = run("policy", "check", policy)
-    assert said.code == 0
-    assert said.out.startswith(f"{policy}: good, 5 rules, sha256 {parse_policy(policy.read_text()).hash}")
-    (answer,) = run("policy", "check", policy, "--json").lines
-    assert answer == {"file": str(policy), "name": "default", "hash": parse_policy(policy.read_text()).hash, "rules": 5}
-
-
-def test_an_absent_policy_is_2(run: "Run") -> None:
-    said = run("policy", "check", "none.toml")
+    said = run("check-config", "--config", config)
     assert said.code == 2
-    assert "none.toml: the policy cannot be read" in said.err
+    assert "here/policy.toml: policy: " in said.err
 
 
-def test_the_rules_are_shown_with_their_bars(run: "Run", config: Path) -> None:
-    out = run("policy", "show", "--config", config).out
-    (row,) = [line for line in out.splitlines() if line.startswith("invalid-recipients")]
-    assert "> 5.00% with 95% confidence, from 3" in row
-    assert "> 10.00% with 99% confidence, from 5" in row
-    assert row.endswith("3.00%")
-    (row,) = [line for line in out.splitlines() if line.startswith("domain-spray")]
-    assert "> 0.85, from 50" in row
-    (row,) = [line for line in out.splitlines() if line.startswith("mail-throttled")]
-    assert "24h → 72h → 7d" in row
-    assert row.split()[-1] == "20"
-
-
-def test_machines_get_the_whole_policy(run: "Run", config: Path) -> None:
-    (answer,) = run("policy", "show", "here/policy.toml", "--json").lines
-    assert answer["rules"][0]["window"] == "7d"
-    assert answer["labels"]["mail-throttled"]["terms"] == ["24h", "72h", "7d"]
-    assert "5.1.1" in answer["outcomes"]["invalid_recipient"]
+def test_an_unsound_policy_is_2_and_named_with_its_line(run: "Run", config: Path) -> None:
+    policy = Path("here/policy.toml")
+    policy.write_text(policy.read_text().replace("exit_below = 0.03", "exit_below = 0.3"))
+    said = run("check-config", "--config", config)
+    assert said.code == 2
+    assert "here/policy.toml: policy: line " in said.err
+    assert "rules[0].exit_below" in said.err

@@ -189,7 +189,7 @@ def perturbations(draw: st.DrawFn, policy: Policy) -> Policy:
                 confidence=draw(st.sampled_from([bar.confidence, 0.5, 0.9])) if interval else None,
             )
         family = draw(st.sampled_from([one.family, "abuse", "other"]))
-        rules[index] = replace(one, family=family, **bars)  # type: ignore[arg-type]
+        rules[index] = replace(one, family=family, **bars)
     ladder = replace(policy.ladder, suspend_on_findings=draw(st.integers(2, 3)))
     return replace(policy, rules=rules, ladder=ladder)
 
@@ -301,6 +301,8 @@ class TestNoRuleShadowsAnother:
             ("complaints", {"exit_below": 0.0005}, "complaints"),  # fires with it and lasts longer
             ("complaints", {"exit_below": 0.0007}, "copy"),
             ("complaints", {"exit_below": 0.0005, "throttle": {"above": 0.002}}, None),  # fires later, lasts longer
+            ("auth-mail-strangers", {"throttle": {"above": 0.85, "min_events": 2}}, None),  # fires later, lasts longer
+            ("auth-mail-strangers", {"throttle": {"above": 0.85}}, "copy"),
             ("complaints", {"mode": Mode.SHADOW}, None),  # there to be compared
             ("complaints", {"suspend": None}, "copy"),
             ("velocity", {"throttle": {"min_first_contact": 0.6}}, "copy"),

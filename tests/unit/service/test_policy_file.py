@@ -38,6 +38,11 @@ class Watched:
         await asyncio.wait_for(self._news.wait(), 5)
         self._news.clear()
 
+    @property
+    def alarm(self) -> float | None:
+        """Whether monitoring is told that the file is not the policy in force."""
+        return self.metrics.registry.get_sample_value("labeler_policy_refused")
+
     async def refused(self) -> None:
         """Wait until a text was looked at and refused."""
         async with asyncio.timeout(5):
@@ -83,6 +88,32 @@ async def test_a_broken_file_keeps_the_old_policy_and_is_logged_once(
     assert watched.activated == [POLICY + "# mended\n"]
 
 
+async def test_an_unsound_file_keeps_the_old_policy_and_raises_an_alarm_until_it_is_mended(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It could be judged by; it promises too little, and the log says which line promises what."""
+    assert watched.alarm == 0
+    watched.path.write_text(POLICY.replace("exit_below = 0.03", "exit_below = 0.3"))
+    await watched.refused()
+    assert watched.alarm == 1
+    assert "rules[0].exit_below: invalid-recipients begins above 0.05 and could end under 0.3" in caplog.text
+    watched.path.write_text(POLICY + "# mended\n")
+    await watched.news()
+    assert watched.activated == [POLICY + "# mended\n"]
+    assert watched.alarm == 0
+
+
+async def test_going_back_to_the_policy_in_force_ends_the_alarm_too(watched: Watched) -> None:
+    watched.path.write_text("name = ")
+    await watched.refused()
+    assert watched.alarm == 1
+    watched.path.write_text(POLICY)
+    async with asyncio.timeout(5):
+        while watched.alarm:  # noqa: ASYNC110 - a gauge
+            await asyncio.sleep(0.005)
+    assert watched.activated == []
+
+
 async def test_a_deleted_file_keeps_the_old_policy(watched: Watched) -> None:
     watched.path.unlink()
     await watched.refused()
@@ -124,6 +155,13 @@ def test_a_bad_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "policy.toml"
     path.write_bytes(content)
     with pytest.raises(Misconfigured, match=str(path)):
+        read_policy(path)
+
+
+def test_an_unsound_file_is_named_with_line_key_and_fix(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(POLICY.replace('terms = ["24h", "72h"', 'terms = ["24h", "12h"'))
+    with pytest.raises(Misconfigured, match=r"policy\.toml: policy: line \d+: labels\.mail-throttled\.terms: .*sort"):
         read_policy(path)
 
 
