@@ -63,11 +63,10 @@ def show(file: File = None, config: Config = CONFIG, as_json: AsJson = False) ->
     show_table(("rule", "family", "back", "mode", "numbers from"), [_row(rule) for rule in policy.rules])
     for rule in policy.rules:
         say(f"\n{rule.id}: {rule.summary}.\n{tell_rule(rule)}")
-    say("")
+    say("\nThrottled / suspended at so many events, by mails a day; by the cap where a rule compares with one:")
     show_table(
         ("rule", *(f"{volume:,}".replace(",", " ") for volume in VOLUMES)),
         [(rule.id, *map(_at_volume, at_volumes(rule))) for rule in policy.rules],
-        title="Throttled / suspended at so many, by mails a day, or by cap where a rule compares with one",
     )
     say("")
     rest = [(told.about, told.value) for told in describe(policy) if not told.place.startswith("rules.")]

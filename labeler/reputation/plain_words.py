@@ -7,11 +7,11 @@ import math
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from labeler.reputation.boundaries import ANY, at_most, fewest
+from labeler.reputation.boundaries import ANY, at_most
 from labeler.reputation.catalogue import INTERVALS, Scale
 from labeler.reputation.policy import Bar, Rule
 
-_BOUNDARIES: Final = (3, 4, 5, 10, 20)  # events for which the boundary is told
+_BOUNDARIES: Final = (1, 2, 3, 4, 5, 10, 20)  # events for which the boundary is told
 _ORDINALS: Final = (
     *("zeroth", "first", "second", "third", "fourth", "fifth", "sixth"),
     *("seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"),
@@ -177,11 +177,10 @@ def over(rule: Rule) -> str:
 
 def boundaries(rule: Rule, bar: Bar) -> list[tuple[int, int]]:
     """For a few numbers of events the largest n of which so many still cross `bar`; empty where n is no mail."""
-    least = fewest(rule.metric, bar)
-    if rule.scale not in INTERVALS or least >= ANY:
+    if rule.scale not in INTERVALS:
         return []
-    counts = sorted({least, *_BOUNDARIES})
-    return [(k, at_most(rule.metric, bar, k)) for k in counts if k >= least]
+    told = [(k, at_most(rule.metric, bar, k)) for k in _BOUNDARIES]
+    return [(k, most) for k, most in told if most]
 
 
 def of_at_most(most: int) -> str:

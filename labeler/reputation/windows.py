@@ -75,8 +75,8 @@ class SubjectWindows:
     `reached` holds recipients whose existence is known by now (delivered or invalid), `invalid` those that do not
     exist, `addressed` all recipients of accepted mail, `first_delivered` the hour each recipient was first reached.
     `unbindable` counts outcomes that name no message, or for which the stash had no room. What most members never need
-    is None until then; from then on they are `rare`. `stirred`: something besides mail taken and delivered happened since
-    the reset.
+    is None until then; from then on they are `rare`. `stirred`: something besides mail taken and delivered happened
+    since the reset.
     """
 
     __slots__ = (

@@ -131,7 +131,7 @@ POPULATIONS: Final = (
     ),
     Population(
         "compromised",
-        "up to five an hour to friends; then 200 an hour or more to strangers at fresh domains, 2 % of whom do not exist",
+        "up to five an hour to friends; then 200 an hour or more to strangers at fresh domains, 2 % of them invalid",
         (200 * AN_HOUR, 1_000 * AN_HOUR),
         is_taken_over(0.02),
         Goal(within_throttle=40, within_suspend=150),

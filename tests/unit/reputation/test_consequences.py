@@ -107,6 +107,12 @@ class TestDifferences:
         (sentence,) = says(other, policy)
         assert sentence.endswith("; 3 addresses or more are concerned (was: without that)")
 
+    def test_fewer_events_are_new_and_more_no_longer_enough(self, policy: Policy, shipped: str) -> None:
+        fewer = changed(shipped, "min_events = 3 }", "min_events = 2 }")
+        at_two = "invalid-recipients throttles at the second missing recipient of at most 8"
+        assert [sentence for sentence in says(policy, fewer) if "second" in sentence] == [f"new: {at_two}"]
+        assert [sentence for sentence in says(fewer, policy) if "second" in sentence] == [f"no longer: {at_two}"]
+
     def test_a_rule_that_comes_or_goes_is_told_once_and_whole(self, policy: Policy, shipped: str) -> None:
         other = changed(shipped, 'id = "velocity"', 'id = "speed"\nmode = "shadow"')
         new, gone = differences(policy, other)
