@@ -5,7 +5,7 @@ itself, with a reason; its neighbours stay. Rule 3: what could not be written is
 retry is not mistaken for a duplicate.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -15,13 +15,14 @@ from labeler.atproto.syntax import is_did
 from labeler.errors import BadInput
 from labeler.reputation.definitions import VALUES
 from labeler.reputation.events import SendEvent
-from labeler.reputation.inputs import Batch, Decision, Input
+from labeler.reputation.inputs import Batch, Decision, Input, Override, Question
 
 LATE: Final = timedelta(days=7)
 AHEAD: Final = timedelta(minutes=5)
 _MEMORY_DAYS: Final = 9  # LATE + AHEAD, counted in days of reception, rounded up at both ends
 _DID_CACHE: Final = 200_000
 _MAX_HOURS: Final = 10 * 366 * 24  # a moment that far ahead can still be written as a date
+_MAX_CAP: Final = 1_000_000_000  # as an enrolment may agree
 
 
 class Rejection(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,16 +83,14 @@ class Intake:
 
     def admit_decision(self, decision: Decision) -> None:
         """Check an operator's decision; raises `BadInput` and remembers nothing when it may not enter."""
-        if not is_did(decision.did):
-            raise BadInput(f"{decision.did!r} is not a DID.")
+        _check_did(decision.did)
         undeclared = sorted({*decision.apply, *decision.negate} - VALUES)
         if undeclared:
             raise BadInput(f"Undeclared label value: {', '.join(undeclared)}. Declared: {', '.join(sorted(VALUES))}.")
         both = sorted(set(decision.apply) & set(decision.negate))
         if both:
             raise BadInput(f"The same value cannot be applied and negated at once: {', '.join(both)}.")
-        if decision.duration_h is not None and not 1 <= decision.duration_h <= _MAX_HOURS:
-            raise BadInput(f"A duration must lie between 1 and {_MAX_HOURS} hours.")
+        _check_duration(decision.duration_h)
         if decision.external_id is None:
             return
         used = self._external.setdefault(decision.external_id, set())
@@ -100,6 +99,25 @@ class Intake:
                 "An event with this externalId, subject and type exists already.", name="DuplicateExternalId"
             )
         used.add((decision.did, decision.event))
+
+    def admit_question(self, question: Question) -> None:
+        """Check an operator's question to a member; raises `BadInput` when it may not enter."""
+        _check_did(question.did)
+
+    def admit_override(self, override: Override, rules: Collection[str]) -> None:
+        """Check what an operator grants a member; `rules` are the ids of the policy in force. Raises `BadInput`."""
+        _check_did(override.did)
+        _check_duration(override.duration_h)
+        unknown = sorted({*override.exempt} - {*rules})
+        if unknown:
+            known = ", ".join(sorted(rules))
+            raise BadInput(f"The policy in force has no rule {', '.join(unknown)}. Its rules: {known}.")
+        for name, cap in (("hourlyCap", override.hourly_cap), ("dailyCap", override.daily_cap)):
+            if cap is not None and not 1 <= cap <= _MAX_CAP:
+                raise BadInput(f"{name} must lie between 1 and {_MAX_CAP}; to stop a member, suspend it.")
+        granted = override.exempt or override.hourly_cap is not None or override.daily_cap is not None
+        if override.duration_h is not None and not granted:
+            raise BadInput("A term needs something that is granted for it; leave both out to take an override back.")
 
     def forget(self, batch: Batch) -> None:
         """Undo `admit`: the batch could not be written."""
@@ -142,6 +160,16 @@ class Intake:
             if word is not None and "@" in word:
                 return "only id and messageId may contain an @: recipients never leave the relay in clear"
         return None
+
+
+def _check_did(did: str) -> None:
+    if not is_did(did):
+        raise BadInput(f"{did!r} is not a DID.")
+
+
+def _check_duration(hours: int | None) -> None:
+    if hours is not None and not 1 <= hours <= _MAX_HOURS:
+        raise BadInput(f"A duration must lie between 1 and {_MAX_HOURS} hours.")
 
 
 def _day(moment: datetime) -> int:

@@ -7,6 +7,9 @@ of 1.4 %. Newcombe, Statistics in Medicine 17 (1998), method 10, makes of two su
 import math
 from functools import lru_cache
 from statistics import NormalDist
+from typing import Final
+
+_OVERDISPERSED: Final = 1e-6  # relative; nearer to Poisson, the gamma functions would cancel to noise
 
 
 @lru_cache(maxsize=64)
@@ -46,7 +49,7 @@ def surprise(count: int, mean: float, variance: float) -> float:
     """
     if mean <= 0 or count <= mean:
         return 0.0
-    if variance > mean:
+    if variance > mean * (1 + _OVERDISPERSED):
         size, share = mean * mean / (variance - mean), mean / variance
         first = (
             math.lgamma(count + size)

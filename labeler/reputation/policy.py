@@ -45,6 +45,7 @@ class Span:
 
 
 Share = Annotated[float, Meta(gt=0, lt=1)]
+Confidence = Annotated[float, Meta(gt=0, le=0.999999)]  # nearer to one, the normal quantile runs away
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,63}\Z")]
 Permanent = Annotated[str, Meta(pattern=r"^5\.[0-9]{1,3}\.([0-9]{1,3}|\*)\Z")]  # RFC 3463 §3: class 5
 
@@ -121,7 +122,7 @@ class Clean(_Strict, frozen=True):
     metric: str
     window: Span
     below: Share
-    confidence: Share
+    confidence: Confidence
     min_recipients: Annotated[int, Meta(ge=1)]
 
 
@@ -177,7 +178,7 @@ class Bar(_Strict, frozen=True):
 
     above: Annotated[float, Meta(ge=0)]
     min_events: Annotated[int, Meta(ge=1)]
-    confidence: Share | None = None
+    confidence: Confidence | None = None
     min_first_contact: Share | None = None
     min_entropy: Share | None = None
     min_excess: Annotated[float, Meta(gt=0)] | None = None

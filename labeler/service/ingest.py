@@ -9,14 +9,14 @@ told to come back, so that a retry is a first try and not a duplicate.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 from labeler.errors import Unavailable
 from labeler.ports import Clock, TelemetryLog
 from labeler.reputation.events import SendEvent
-from labeler.reputation.inputs import Batch, Decision, Input, PolicyActivated, Tick
+from labeler.reputation.inputs import Batch, Decision, Input, Override, PolicyActivated, Question, Tick
 from labeler.reputation.intake import Admission, Intake
 from labeler.service.observe import Metrics
 from labeler.service.recover import Recovered
@@ -28,7 +28,8 @@ MILLISECOND = timedelta(milliseconds=1)
 log = logging.getLogger(__name__)
 
 
-Admitted = Admission | Decision | PolicyActivated | Tick
+Admitted = Admission | Decision | Question | Override | PolicyActivated | Tick
+_Word = TypeVar("_Word", Decision, Question, Override)
 
 
 class Receipt(NamedTuple):
@@ -81,13 +82,17 @@ class Ingest:
         Raises `BadInput` when the intake refuses it, `Unavailable` when it could not be written.
         """
 
-        def admit(received: datetime) -> Decision:
-            decision = draft(received)
-            self._intake.admit_decision(decision)
-            return decision
+        return await self._word(draft, self._intake.admit_decision)
 
-        receipt = await self._hand_over(admit)
-        return cast(Decision, receipt.admitted), receipt.position
+    async def ask(self, draft: Callable[[datetime], Question]) -> tuple[Question, int]:
+        """Write an operator's question to a member; return and raise as `decide`."""
+        return await self._word(draft, self._intake.admit_question)
+
+    async def override(
+        self, draft: Callable[[datetime], Override], rules: Collection[str]
+    ) -> tuple[Override, int]:
+        """Write what an operator grants a member, where `rules` may be excepted; return and raise as `decide`."""
+        return await self._word(draft, lambda override: self._intake.admit_override(override, rules))
 
     async def activate(self, text: str) -> int:
         """Write that the policy `text` decides from here on; return the position. Raises `Unavailable`."""
@@ -112,6 +117,19 @@ class Ingest:
         """Take no more jobs; `run` finishes those that wait and returns."""
         self._closing = True
         self._waiting.set()
+
+    async def _word(
+        self, draft: Callable[[datetime], _Word], check: Callable[[_Word], None]
+    ) -> tuple[_Word, int]:
+        """Write what an operator says, once `check` lets it in."""
+
+        def admit(received: datetime) -> _Word:
+            word = draft(received)
+            check(word)
+            return word
+
+        receipt = await self._hand_over(admit)
+        return cast(_Word, receipt.admitted), receipt.position
 
     async def _hand_over(self, admit: Callable[[datetime], Admitted]) -> Receipt:
         if self._closing:

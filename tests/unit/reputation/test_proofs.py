@@ -133,7 +133,7 @@ class TestWarmup:
     def test_caps_never_fall(self, policy: Policy, changes: dict[str, Any]) -> None:
         proof = only(self.stages(policy, 1, **changes), proofs.WARMUP)
         assert proof.place == "warmup[1].hourly"
-        assert "second-week has lower caps than first-steps" in proof.why
+        assert "early has lower caps than first-steps" in proof.why
 
     @pytest.mark.parametrize(
         "changes", [{"min_age": None}, {"min_delivered": 19}, {"min_age": Span("3d"), "min_delivered": 20}]
@@ -141,7 +141,7 @@ class TestWarmup:
     def test_each_stage_asks_for_more(self, policy: Policy, changes: dict[str, Any]) -> None:
         proof = only(self.stages(policy, 2, **changes), proofs.WARMUP)
         assert proof.place == "warmup[2].min_age"
-        assert "growing must ask for more than second-week" in proof.why
+        assert "growing must ask for more than early" in proof.why
 
     def test_one_stage_is_a_warm_up(self, policy: Policy) -> None:
         assert failed(replace(policy, warmup=[Stage(name="all", hourly=5, daily=20)])) == []
