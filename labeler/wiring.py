@@ -6,13 +6,11 @@ the logs, let go of the lock.
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -22,75 +20,37 @@ from labeler.adapters.did_http import HttpDids
 from labeler.adapters.keyfile import KeyFileSigner
 from labeler.adapters.lock import FileLock
 from labeler.adapters.sqlite import SqliteLabelLog, SqliteTelemetryLog
-from labeler.atproto.service_auth import AuthPolicy
+from labeler.doors import access, members, methods, rate, stream_limits
 from labeler.errors import Misconfigured, Unavailable, first_cause
-from labeler.ports import Clock, DidResolver, LabelLog, Signer, TelemetryLog
+from labeler.ports import DidResolver, LabelLog, Signer, TelemetryLog
+from labeler.reputation.canary import Canary
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
-from labeler.service.access import (
-    Access,
-    Caller,
-    Operator,
-    Relay,
-    Role,
-    require_anyone,
-    require_operator,
-    require_relay,
-)
-from labeler.service.address import Network
 from labeler.service.did_cache import CachedDids
 from labeler.service.health import Health
-from labeler.service.http import Http, Method, Procedure, Query, Subscription
+from labeler.service.http import Http
 from labeler.service.identity import Identity
 from labeler.service.ingest import Ingest
+from labeler.service.labeler import Labeler
 from labeler.service.landing import landing
 from labeler.service.observe import JsonLines, Metrics
-from labeler.service.operator import EmitEvent
-from labeler.service.peer import Patience
+from labeler.service.oversight import GRACE, Oversight
 from labeler.service.pipeline import Pipeline
 from labeler.service.policy_file import PolicyFile, read_policy
-from labeler.service.query import Labels
-from labeler.service.rate import Rate, RateLimits
 from labeler.service.recover import recover
-from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
 from labeler.service.schema import load_lexicons
 from labeler.service.self_check import SelfCheck
-from labeler.service.service_auth import ServiceAuth
 from labeler.service.signals import taken
 from labeler.service.signing import Pen, Rotation
-from labeler.service.stream import StreamLimits, Streams
-from labeler.service.submit import Submit
+from labeler.service.stream import Streams
 from labeler.service.wake import Wake
 from labeler.settings import Settings
 
 CATCH_UP_SECONDS: Final = 10.0  # what a crash left unjudged, before the doors open
 DRAIN_SECONDS: Final = 20.0  # what is not judged by then is judged at the next start
-BATCHES_AT_ONCE: Final = 32  # twice what goes into one append, so that one group gathers while another is written
 BACKLOG: Final = 1024  # connections the kernel holds while the loop is busy
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Labeler:
-    """Everything between the two logs, without a door to the outside."""
-
-    clock: Clock
-    signer: Signer
-    telemetry: TelemetryLog
-    labels: LabelLog
-    judge: Judge
-    ingest: Ingest
-    pipeline: Pipeline
-    published: Wake
-    metrics: Metrics
-    policy: PolicyFile
-    rotation: Rotation | None  # while the log may hold signatures of an older key
-
-    @property
-    def shown(self) -> LabelLog:
-        """The label log as clients see it."""
-        return self.rotation or self.labels
 
 
 def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
@@ -116,7 +76,7 @@ async def run(
     stop = stop or asyncio.Event()
     corrupt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     async with (
-        _assembled(settings) as labeler,
+        _assembled(settings, _canary(settings)) as labeler,
         _published(settings) as dids,
         _remembered(dids, settings, labeler) as kept,
     ):
@@ -138,17 +98,17 @@ async def run(
             self_check,
         )
         lexicons = load_lexicons()
-        streams = Streams(labeler.shown, labeler.published, lexicons, labeler.metrics, _stream_limits(settings))
+        streams = Streams(labeler.shown, labeler.published, lexicons, labeler.metrics, stream_limits(settings))
         identity = Identity(settings.service.did, labeler.signer.key_id, settings.service.endpoint)
-        methods = _methods(settings, labeler, streams, self_check)
+        table = methods(settings, labeler, streams, self_check)
         http = Http(
-            methods,
-            {**identity.pages(), **health.pages(), "/": landing(settings.service.did, methods)},
-            _access(settings, labeler, kept),
+            table,
+            {**identity.pages(), **health.pages(), "/": landing(settings.service.did, table)},
+            access(settings, labeler, kept),
             lexicons,
             labeler.metrics,
             lambda error: None if corrupt.done() else corrupt.set_exception(error),
-            _rate(settings, labeler.clock),
+            rate(settings, labeler.clock),
         )
         runner = http.runner()
         try:
@@ -207,7 +167,7 @@ async def signing(settings: Settings) -> AsyncIterator[tuple[LabelLog, Pen]]:
 
 
 @asynccontextmanager
-async def _assembled(settings: Settings) -> AsyncIterator[Labeler]:
+async def _assembled(settings: Settings, canary: Canary | None = None) -> AsyncIterator[Labeler]:
     """Take the lock, open the logs, read the input log once, build the rest."""
     signer = KeyFileSigner(settings.service.signing_key_file)
     try:
@@ -216,17 +176,20 @@ async def _assembled(settings: Settings) -> AsyncIterator[Labeler]:
         raise Misconfigured(f"{settings.service.data_dir}: cannot be made: {error.strerror}") from error
     with FileLock(settings.service.data_dir / "lock").hold():
         async with _telemetry_log(settings) as telemetry, _label_log(settings) as labels:
-            yield await _built(settings, signer, telemetry, labels)
+            yield await _built(settings, signer, telemetry, labels, canary)
 
 
-async def _built(settings: Settings, signer: Signer, telemetry: TelemetryLog, labels: LabelLog) -> Labeler:
+async def _built(
+    settings: Settings, signer: Signer, telemetry: TelemetryLog, labels: LabelLog, canary: Canary | None
+) -> Labeler:
     clock, metrics, arrived, published = SystemClock(), Metrics(), Wake(), Wake()
     judge, intake = Judge(settings.service.did), Intake()
     bounds = await labels.bounds()
-    recovered = await recover(telemetry, bounds.checkpoint, judge, intake)
+    oversight = Oversight(judge, metrics, clock, canary)
+    recovered = await recover(telemetry, bounds.checkpoint, oversight, intake)
     ingest = Ingest(telemetry, intake, clock, arrived, metrics, recovered)
     pen = Pen(signer, settings.service.did)
-    pipeline = Pipeline(telemetry, labels, judge, pen, clock, arrived, published, metrics)
+    pipeline = Pipeline(telemetry, labels, oversight, pen, clock, arrived, published, metrics)
     pipeline.start(bounds.checkpoint, bounds.head)
     metrics.input_head.set(recovered.head)
     metrics.lag.set_function(lambda: max(0, ingest.position - pipeline.position))
@@ -234,6 +197,12 @@ async def _built(settings: Settings, signer: Signer, telemetry: TelemetryLog, la
     rotated = not await labels.keys() <= {signer.key_id}
     rotation = Rotation(labels, pen, bounds.head, metrics) if rotated else None
     return Labeler(clock, signer, telemetry, labels, judge, ingest, pipeline, published, metrics, policy, rotation)
+
+
+def _canary(settings: Settings) -> Canary | None:
+    """The policy that is only watched, where one is configured."""
+    path = settings.service.canary_policy_file
+    return Canary(settings.service.did, read_policy(path), grace=GRACE) if path is not None else None
 
 
 @asynccontextmanager
@@ -266,82 +235,13 @@ async def _working(settings: Settings, labeler: Labeler) -> AsyncIterator[asynci
         raise first_cause(errors) from errors
 
 
-def _methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: SelfCheck) -> dict[str, Method]:
-    ingest, judge, clock = labeler.ingest, labeler.judge, labeler.clock
-    labels = Labels(labeler.shown, clock, settings.service.did)
-    return {
-        "com.atproto.label.queryLabels": Query(self_check.agreeing(labels.answer)),
-        "com.atproto.label.subscribeLabels": Subscription(self_check.agreeing(streams.subscribe)),
-        "email.atmos.telemetry.submitEvents": Procedure(
-            Submit(ingest, labeler.metrics).answer,
-            require_relay,
-            settings.limits.batch_bytes,
-            raw=True,
-            turns=asyncio.Semaphore(BATCHES_AT_ONCE),
-        ),
-        "email.atmos.reputation.getStanding": Query(GetStanding(judge, clock).answer, checked=True, personal=True),
-        "email.atmos.reputation.getEvidence": Query(GetEvidence(labeler.labels).answer, require_anyone, checked=True),
-        "email.atmos.reputation.getPolicy": Query(GetPolicy(judge, ingest).answer, checked=True),
-        "tools.ozone.moderation.emitEvent": Procedure(
-            EmitEvent(ingest, labeler.pipeline).answer,
-            lambda caller: require_operator(caller, Role.TRIAGE),
-            settings.limits.json_bytes,
-        ),
-    }
-
-
-def _stream_limits(settings: Settings) -> StreamLimits:
-    limits = settings.limits
-    return StreamLimits(
-        subscribers=limits.subscribers,
-        per_address=limits.subscribers_per_address,
-        buffer_bytes=limits.slow_consumer_bytes,
-        patience=Patience(ping=limits.ping_seconds, stuck=limits.slow_consumer_seconds, silent=limits.silent_seconds),
-        proxies=_proxies(settings),
-    )
-
-
-def _rate(settings: Settings, clock: Clock) -> Rate:
-    limits = settings.limits
-    return Rate(
-        RateLimits(limits.relay_requests, limits.address_requests, limits.window_seconds), clock, _proxies(settings)
-    )
-
-
-def _proxies(settings: Settings) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(network) for network in settings.service.trusted_proxies)
-
-
-def _members(settings: Settings) -> Iterator[tuple[str | None, Relay | Operator]]:
-    """Everybody the configuration names, with the hash of the token if there is one."""
-    for relay in settings.relays:
-        yield relay.token_sha256, Relay(relay.did)
-    for operator in settings.operators:
-        yield operator.token_sha256, Operator(operator.did, Role[operator.role.upper()])
-
-
-def _access(settings: Settings, labeler: Labeler, dids: DidResolver) -> Access:
-    members = list(_members(settings))
-    policy = AuthPolicy(bare_audience=settings.identity.accept_bare_audience, localhost_issuer=settings.allow_local)
-    service_auth = ServiceAuth(
-        settings.service.did,
-        dids,
-        labeler.clock,
-        labeler.metrics,
-        known=[member.did for _, member in members],
-        policy=policy,
-    )
-    tokens: list[tuple[str, Caller]] = [(digest, member) for digest, member in members if digest is not None]
-    return Access(tokens, service_auth, [member for _, member in members])
-
-
 def _published(settings: Settings) -> HttpDids:
     return HttpDids(settings.identity.plc_directory, own=settings.service.did, allow_local=settings.allow_local)
 
 
 @asynccontextmanager
 async def _remembered(dids: DidResolver, settings: Settings, labeler: Labeler) -> AsyncIterator[DidResolver]:
-    known = [settings.service.did, *(member.did for _, member in _members(settings))]
+    known = [settings.service.did, *(member.did for _, member in members(settings))]
     kept = CachedDids(dids, labeler.metrics, known=known, keep=settings.identity.document_seconds)
     try:
         yield kept

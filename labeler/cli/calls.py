@@ -16,17 +16,23 @@ from labeler.atproto.json_text import parse_json
 from labeler.errors import BadInput, Misconfigured, Unavailable
 from labeler.service.access import Operator, Role
 from labeler.service.http import Answer, Call
+from labeler.service.labeler import Labeler
 from labeler.service.operator import EmitEvent
+from labeler.service.override import SetOverride
 from labeler.service.query import Labels
-from labeler.service.reputation import GetStanding
+from labeler.service.question import AskMember
+from labeler.service.reputation import GetEvidence, GetStanding
 from labeler.service.schema import load_lexicons
 from labeler.settings import TOKEN_VARIABLE, Settings, operator_token
-from labeler.wiring import Labeler, offline
+from labeler.wiring import offline
 
 QUERY_LABELS: Final = "com.atproto.label.queryLabels"
 GET_STANDING: Final = "email.atmos.reputation.getStanding"
+GET_EVIDENCE: Final = "email.atmos.reputation.getEvidence"
+ASK_MEMBER: Final = "email.atmos.operator.askMember"
+SET_OVERRIDE: Final = "email.atmos.operator.setOverride"
 EMIT_EVENT: Final = "tools.ozone.moderation.emitEvent"
-TIMEOUT_SECONDS: Final = 40.0  # emitEvent waits up to 30 s for the labels to be published
+TIMEOUT_SECONDS: Final = 40.0  # a decision waits up to 30 s for its labels to be published
 
 Params = Sequence[tuple[str, str]]
 
@@ -93,7 +99,10 @@ class Resting:
         self._methods: dict[str, Answer] = {
             QUERY_LABELS: Labels(labeler.labels, labeler.clock, settings.service.did).answer,
             GET_STANDING: GetStanding(labeler.judge, labeler.clock).answer,
+            GET_EVIDENCE: GetEvidence(labeler.labels).answer,
             EMIT_EVENT: EmitEvent(labeler.ingest, labeler.pipeline).answer,
+            ASK_MEMBER: AskMember(labeler.judge, labeler.ingest, labeler.pipeline).answer,
+            SET_OVERRIDE: SetOverride(labeler.judge, labeler.ingest, labeler.pipeline).answer,
         }
 
     async def query(self, nsid: str, params: Params) -> dict[str, Any]:
@@ -105,7 +114,7 @@ class Resting:
         return await self._run(nsid, {}, self._lexicons.check_input(nsid, body))
 
     async def _run(self, nsid: str, params: dict[str, Any], body: Any) -> dict[str, Any]:
-        request = cast(web.Request, None)  # these three methods look at nothing but parameters, caller and body
+        request = cast(web.Request, None)  # these methods look at nothing but parameters, caller and body
         return dict(await self._methods[nsid](Call(params, self._caller, body, request)))
 
 

@@ -1,26 +1,26 @@
-"""`labeler replay`: the fold over recorded inputs, with nothing published."""
+"""`labeler replay`: the fold over recorded inputs, by one policy or by two, with nothing published."""
 
 import asyncio
 import importlib.resources
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from labeler.adapters.keyfile import KeyFileSigner
-from labeler.atproto import cbor
-from labeler.atproto.label import sign_label
 from labeler.atproto.syntax import parse_datetime
-from labeler.cli.console import Meter, note, show_json, show_table
+from labeler.cli.changes import Changes
+from labeler.cli.console import Meter, note
+from labeler.cli.disagreements import Disagreements
 from labeler.cli.options import CONFIG, AsJson
 from labeler.cli.recording import Recording
 from labeler.errors import BadInput
-from labeler.ports import Signer
+from labeler.reputation.canary import NO_GRACE, Canary
 from labeler.reputation.inputs import Input, PolicyActivated, Tick
 from labeler.reputation.judge import Judge
-from labeler.reputation.subject import Emission
+from labeler.service.oversight import GRACE
 from labeler.service.policy_file import read_policy
 from labeler.settings import Settings, load_settings
 from labeler.walk import Walk
@@ -39,6 +39,11 @@ PolicyFile = Annotated[
     Path | None, typer.Option("--policy", metavar="FILE", help="Judge by this policy; else by the configured one.")
 ]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Let time run on to here after the last event.")]
+Against = Annotated[
+    Path | None,
+    typer.Option("--against", metavar="FILE", help="Show what this policy would say otherwise, not the changes."),
+]
+Shadow = Annotated[bool, typer.Option("--shadow", help="Show also what is decided in shadow only.")]
 Sign = Annotated[bool, typer.Option("--sign", help="Print the signed labels, made with the configured key.")]
 MaybeConfig = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="The configuration; labeler.toml where there is one.")
@@ -49,7 +54,9 @@ MaybeConfig = Annotated[
 def replay(
     files: Files = None,
     policy: PolicyFile = None,
+    against: Against = None,
     until: Until = None,
+    shadow: Shadow = False,
     sign: Sign = False,
     config: MaybeConfig = None,
     as_json: AsJson = False,
@@ -57,13 +64,18 @@ def replay(
     """Show which labels recorded telemetry leads to.
 
     Without FILE: what the configured input log led to. Nothing is published and no server is touched. With --json each
-    line is one label change.
+    line is one label change; with --against as well, one label that stands under one of the two policies only.
     """
+    if against is not None and (sign or shadow):
+        raise typer.BadParameter("shows labels of two policies; leave --sign and --shadow out", param_hint="--against")
     end = _moment(until) if until is not None else None
     settings = settings_for(config, needed=sign or not files, wanted=policy is None)
     signer = KeyFileSigner(settings.service.signing_key_file) if sign and settings is not None else None
-    report = Report(signer, as_json)
     judge = Judge(settings.service.did if settings is not None else NOBODY)
+    report: Changes | Disagreements = Changes(signer, as_json=as_json, shadow=shadow)
+    if against is not None:
+        grace = NO_GRACE if files or policy is not None else GRACE  # only recorded ticks come a moment late
+        report = Disagreements(Canary(judge.src, read_policy(against), grace=grace), as_json=as_json, until=end)
     if files:
         recording = Recording(files)
         asyncio.run(_walk(recording.inputs(), Walk(judge, timers=True), policy_text(policy, settings), end, report))
@@ -71,61 +83,11 @@ def replay(
     elif settings is not None:
         text = read_policy(policy) if policy is not None else None
         asyncio.run(_walk(_stored(settings), Walk(judge, timers=text is not None), text, end, report))
-    report.close()
-    policy_used = f"; policy {judge.policy.name}, sha256 {judge.policy.hash}" if judge.policy is not None else ""
-    note(f"label changes: {report.changes}{policy_used}")
-
-
-class Report:
-    """The changes as they come: lines for machines, at the end a table for people."""
-
-    def __init__(self, signer: Signer | None, as_json: bool) -> None:
-        self._signer = signer
-        self._as_json = as_json
-        self._rows: list[tuple[str, ...]] = []
-        self.changes = 0
-
-    def add(self, emission: Emission) -> None:
-        """Take one change."""
-        self.changes += 1
-        if self._signer is not None:
-            show_json(sign_label(emission.label, self._signer).to_json())
-        elif self._as_json:
-            show_json(change_line(emission))
-        else:
-            label, line = emission.label, change_line(emission)
-            mark = "−" if label.neg else "+"
-            self._rows.append(
-                (label.cts, label.uri, mark + label.val, label.exp or "–", emission.rule, line["finding"]["text"])
-            )
-
-    def close(self) -> None:
-        """Show the table."""
-        if self._signer is None and not self._as_json:
-            show_table(("at", "uri", "change", "until", "by", "why"), self._rows)
-
-
-def change_line(emission: Emission) -> dict[str, Any]:
-    """One label change for machines. `finding` is the rule's, with its numbers, or only the `text` of the reason."""
-    label = emission.label
-    findings = _findings(emission.evidence)
-    finding = next((found for found in findings if found["rule"] == emission.rule), None)
-    line: dict[str, Any] = {"at": label.cts, "uri": label.uri, "val": label.val}
-    if label.neg:
-        line["neg"] = True
-    if label.exp is not None:
-        line["exp"] = label.exp
-    return line | {"rule": emission.rule, "finding": finding or {"text": emission.reason}}
-
-
-def _findings(evidence: bytes) -> list[dict[str, Any]]:
-    record = cbor.decode(evidence)
-    found = record["findings"] if isinstance(record, dict) else []
-    return [finding for finding in found if isinstance(finding, dict)] if isinstance(found, list) else []
+    report.close(f"; policy {judge.policy.name}, sha256 {judge.policy.hash}" if judge.policy is not None else "")
 
 
 async def _walk(
-    inputs: AsyncIterator[Input], walk: Walk, text: str | None, until: datetime | None, report: Report
+    inputs: AsyncIterator[Input], walk: Walk, text: str | None, until: datetime | None, report: Changes | Disagreements
 ) -> None:
     """Take every input and report. With `text`, that policy judges from the first input on, instead of the recorded
     ones; recorded ticks go with them, for they fired for labels that this policy may not issue."""
@@ -136,16 +98,11 @@ async def _walk(
                 continue
             if not judged:
                 judged = True
-                _take(walk, PolicyActivated(record.received, text), report)
-        _take(walk, record, report)
+                activated = PolicyActivated(record.received, text)
+                report.take(activated, walk.take(activated))
+        report.take(record, walk.take(record))
     if until is not None:
-        for emission in walk.run_on(until):
-            report.add(emission)
-
-
-def _take(walk: Walk, record: Input, report: Report) -> None:
-    for emission in walk.take(record):
-        report.add(emission)
+        report.take(None, walk.run_on(until))
 
 
 async def _stored(settings: Settings) -> AsyncIterator[Input]:

@@ -29,7 +29,7 @@ def draw(rows: Sequence[Row], folder: Path) -> str:
                 written += 1
     except OSError as error:
         raise Misconfigured(f"{folder}: cannot be written: {error.strerror}") from error
-    return f"{written} figures in {folder}"
+    return f"{written} files in {folder}"
 
 
 def _figure(rows: Sequence[Row]) -> Figure:
@@ -69,15 +69,16 @@ def _shares_over_volume(axes: Any, rows: Sequence[Row]) -> None:
 
 def _sends_over_members(axes: Any, rows: Sequence[Row]) -> None:
     goal = rows[0].population.goal
-    for row in rows:
+    for number, row in enumerate(rows):
         for name, style in (("throttled", "-"), ("suspended", "--")):
             sends = getattr(row.tally, f"{name}_after")
             shares = [(place + 1) / row.tally.n for place in range(len(sends))]
-            axes.step(sends, shares, style, where="post", label=f"{name}, {row.volume} a day")
+            label = f"{name}, {row.volume} a day"
+            axes.step(sends, shares, style, where="post", color=f"C{number}", label=label)
     for limit in (goal.median_throttle, goal.median_suspend, goal.within_throttle, goal.within_suspend):
         if limit is not None:
             axes.axvline(limit, color="grey", linestyle=":")
-    axes.set_xscale("symlog", linthresh=10)
+    axes.set_xscale("log")
     axes.set_xlabel("mails sent")
     axes.set_ylabel("share of members restricted by then")
     axes.set_ylim(0, 1.02)

@@ -69,9 +69,10 @@ def _elsewhere(rule: Rule, view: View, measured: Measurement, least: float) -> t
     """
     failures = _failures(rule, view)
     worst = {domain for domain, _ in sorted(failures.items(), key=lambda item: (-item[1], item[0]))[: int(least)]}
-    known = view.windows.reached if rule.metric == "invalid-recipient-rate" else view.windows.delivered
-    if not known.exact or not known.size:
-        known = view.windows.addressed
+    windows = view.windows
+    known = windows.reached if rule.metric == "invalid-recipient-rate" else windows.delivered
+    if not known.exact or not windows.delivered.size:
+        known = windows.addressed  # as the rate itself, while no delivery was ever reported
     if not known.exact:
         return 1.0, True  # too many recipients for one owner of a few domains
     n = sum(_domain(view, recipient) not in worst for recipient in known.items(view.since))

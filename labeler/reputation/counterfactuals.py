@@ -1,27 +1,32 @@
 """The rules turned round: how far a member is from the next one, and what clears a label.
 
 Read-only: measuring again changes nothing. What is foretold is meant as a promise, and the simulator holds us to it:
-the deliveries it names, to further recipients and not before the hold ends, lift the label; and without any mail at all
-it is gone by the moment it names.
+the deliveries it names, to further recipients, lift the label once the hold is over; and without any mail at all it is
+gone at the moment it names.
 """
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from labeler.atproto.syntax import format_datetime
 from labeler.reputation.catalogue import CATALOGUE, Scale
-from labeler.reputation.decisions import ActiveLabel, Member, holding, renewal
+from labeler.reputation.decisions import ActiveLabel, Member, holding, renewal, suspends
 from labeler.reputation.definitions import MAIL_REMOVED, MAIL_SUSPENDED, MAIL_THROTTLED
-from labeler.reputation.findings import Finding, Severity, crossed, find
+from labeler.reputation.findings import Finding, Severity, crossed, find_all, fresh
 from labeler.reputation.intervals import surprise
 from labeler.reputation.metrics import Measurement, Setting, whole_bucket
-from labeler.reputation.policy import Policy, Rule
-from labeler.reputation.subject import epoch
+from labeler.reputation.policy import Mode, Policy, Rule
+from labeler.reputation.subject import epoch, slate_floor
 from labeler.reputation.volume import HOUR_S
 from labeler.reputation.windows import SubjectWindows
 
 _FAR: Final = 10_000  # further off than this is "plenty"
+_KNOWN: Final = {  # the windows that rates are out of, where good deliveries help
+    "invalid-recipient-rate": "reached",
+    "complaint-rate": "delivered",
+    "trap-rate": "addressed",
+}
 
 
 def headroom(finding: Finding) -> dict[str, Any]:
@@ -85,77 +90,125 @@ def clearance(
         return record | {"text": "Only an operator can take a removal back; appeal to the labeler."}
     if val == MAIL_SUSPENDED:
         return record | {"text": "An operator reviews it; appeal to the labeler, or write to the postmaster."}
-    if label.by_operator:
+    if label.by_operator or label.exp is None:
         return record | {"text": "An operator set it; it ends as dated, or when an operator lifts it."}
-    hold = label.since + timedelta(seconds=policy.ladder.min_hold.seconds)
-    kept = holding(label, findings)
-    since = whole_bucket(max(epoch(label.since), epoch(now) - policy.horizon_s), HOUR_S)
-    missing = max(0, policy.ladder.exit_min_recipients - windows.reached.count(since))
-    record |= {"notBefore": format_datetime(hold), "rules": [finding.rule.id for finding in kept]}
-    quiet = _silent_end(label, kept, policy, windows, setting, now)
-    if quiet is not None:
-        record["at"] = format_datetime(quiet)
-    good = [_good_needed(finding) for finding in kept]
-    needs = [_needs(finding) for finding in kept]
-    if None not in good:  # nothing in the way that only time clears
-        record["deliveries"] = max([missing, *(number for number in good if number is not None)])
-        needs.append(
-            f"{record['deliveries']} good deliveries to further recipients lift it, from {record['notBefore']} on"
-        )
-    needs.append(f"without any mail it ends {record['at']}")
-    return record | {"text": "; ".join(needs) + "."}
+    if policy.mode is Mode.SHADOW:
+        return record | {"text": "The policy is in shadow: what was set before ends as dated."}
+    enforced = [finding for finding in findings if finding.rule.mode is Mode.ENFORCE]
+    rules = tuple(finding.rule for finding in enforced)
+    throttle = _Throttle(member, label, label.exp, rules, policy, windows, setting)
+    return {"val": val} | throttle.clearance(enforced, now)
 
 
-def _good_needed(finding: Finding) -> int | None:
-    """How many good deliveries bring a rule under its exit; None where deliveries do not help."""
+class _Throttle(NamedTuple):
+    """A throttle that rules set, and all that decides how long it stays."""
+
+    member: Member
+    label: ActiveLabel
+    exp: datetime
+    rules: tuple[Rule, ...]
+    policy: Policy
+    windows: SubjectWindows
+    setting: Setting
+
+    @property
+    def hold(self) -> datetime:
+        """When it may be lifted at the earliest."""
+        return self.label.since + timedelta(seconds=self.policy.ladder.min_hold.seconds)
+
+    def clearance(self, findings: list[Finding], now: datetime) -> dict[str, Any]:
+        """What `findings`, of `now`, and those at the end of the hold come to."""
+        moment = max(now, self.hold)
+        kept, later = holding(self.label, findings), holding(self.label, self._found(moment))
+        good = [_good_needed(finding, self.windows) for finding in later]
+        record: dict[str, Any] = {
+            "notBefore": format_datetime(self.hold),
+            "rules": [finding.rule.id for finding in kept],
+        }
+        needs = [_needs(finding, later, moment, self.windows) for finding in _joined(kept, later)]
+        if None not in good:  # nothing in the way that only time clears
+            missing = self.policy.ladder.exit_min_recipients - self._fresh(moment)
+            record["deliveries"] = max([0, missing, *(number for number in good if number is not None)])
+            needs.append(self._by_deliveries(record["deliveries"], now))
+        end = None if self._suspends(findings, now) else self._silent_end(now)
+        if end is not None:
+            record["at"] = format_datetime(end)
+            needs.append(f"without any mail it ends {record['at']}")
+        else:
+            needs.append("without any mail a suspension may follow")
+        return record | {"text": "; ".join(needs) + "."}
+
+    def _by_deliveries(self, number: int, now: datetime) -> str:
+        """Say from when on deliveries count: windows are made of whole hours, and those of the first prove nothing."""
+        first = datetime.fromtimestamp(whole_bucket(epoch(self.label.since), HOUR_S), UTC)
+        begin = f", sent from {format_datetime(first)} on," if now < first else ""
+        end = f" at {format_datetime(self.hold)}" if now < self.hold else ""
+        return f"{number} good deliveries to further recipients{begin} lift it{end}"
+
+    def _silent_end(self, now: datetime) -> datetime | None:
+        """When it ends if no mail is sent: renewed while its cause holds, then lifted or run out. None if it would
+        become a suspension first, as rates may rise when good mail leaves a window.
+        """
+        label, exp, after = self.label, self.exp, now
+        while (at := min(moment for moment in self._turns(label, exp) if moment > after)) < exp:
+            found, after = self._found(at), at
+            kept, due = holding(label, found), renewal(MAIL_THROTTLED, label, self.policy)
+            if self._suspends(found, at):
+                return None
+            if kept and due is not None and due <= at:
+                exp = at + (exp - label.issued)
+                causes = tuple(finding.rule.id for finding in kept)
+                label = ActiveLabel(label.since, at, exp, label.actor, label.by_operator, causes)
+            elif not kept and at >= self.hold and self._fresh(at) >= self.policy.ladder.exit_min_recipients:
+                return at
+        return exp
+
+    def _turns(self, label: ActiveLabel, exp: datetime) -> list[datetime]:
+        """The moments at which the fold looks again by itself (see `timers`)."""
+        due, reports = renewal(MAIL_THROTTLED, label, self.policy), self.windows.reports
+        moments = [exp, self.hold] if due is None else [exp, self.hold, due]
+        deadlines = reports.deadlines(self.policy.abuse.answer_within.seconds) if reports is not None else []
+        return moments + [datetime.fromtimestamp(deadline, UTC) for deadline in deadlines]
+
+    def _found(self, at: datetime) -> list[Finding]:
+        return find_all(self.rules, self.windows, self.setting, epoch(at), slate_floor(self.member))
+
+    def _fresh(self, at: datetime) -> int:
+        return fresh(self.policy, self.windows, self.label.since, epoch(at))
+
+    def _suspends(self, findings: list[Finding], at: datetime) -> bool:
+        fired = [finding for finding in findings if finding.severity is not Severity.NONE]
+        return suspends(fired, self.policy) and self.member.blocked.get(MAIL_SUSPENDED, at) <= at
+
+
+def _joined(kept: list[Finding], later: list[Finding]) -> list[Finding]:
+    """What keeps the label now, and what will besides."""
+    known = {finding.rule.id for finding in kept}
+    return kept + [finding for finding in later if finding.rule.id not in known]
+
+
+def _good_needed(finding: Finding, windows: SubjectWindows) -> int | None:
+    """How many good deliveries to further recipients bring a rule under its exit; None where they do not help."""
     rule, measured = finding.rule, finding.measurement
-    if rule.scale is not Scale.RATE:
+    if rule.metric not in _KNOWN:
         return None
-    good = max(0, math.floor(measured.k / rule.exit_below) + 1 - measured.n)
-    return good + (measured.k / (measured.n + good) >= rule.exit_below)  # the quotient may have been rounded down
+    known: int = getattr(windows, _KNOWN[rule.metric]).count(finding.since_s // HOUR_S) - measured.excused
+    good = max(0, math.floor(measured.k / rule.exit_below) + 1 - known)
+    return good + (measured.k / (known + good) >= rule.exit_below)  # the quotient may have been rounded down
 
 
-def _needs(finding: Finding) -> str:
-    """What must happen for one rule's cause to be gone."""
-    rule, measured = finding.rule, finding.measurement
-    good = _good_needed(finding)
+def _needs(finding: Finding, later: list[Finding], moment: datetime, windows: SubjectWindows) -> str:
+    """What must happen for one rule's cause to be gone; `later` is what would still keep the label at `moment`."""
+    rule = finding.rule
+    still = next((other for other in later if other.rule.id == rule.id), None)
+    good = _good_needed(still, windows) if still is not None else None
     if good is not None:
         return f"{good} good deliveries bring {rule.id} under {rule.exit_below:.2%}"
-    if rule.scale is Scale.MULTIPLE:
-        return f"{rule.id} ends under {rule.exit_below:g} times the agreed {measured.n} messages ({rule.window.text})"
     if CATALOGUE[rule.metric].asked:
         return f"{rule.id} ends when the report is answered"
+    if rule.scale is Scale.MULTIPLE:
+        agreed = finding.measurement.n
+        return f"{rule.id} ends under {rule.exit_below:g} times the agreed {agreed} messages ({rule.window.text})"
+    if still is None:
+        return f"{rule.id} ends by {format_datetime(moment)} if nothing is added"
     return f"{rule.id} ends when the last {rule.window.text} look ordinary again"
-
-
-def _silent_end(
-    label: ActiveLabel,
-    kept: list[Finding],
-    policy: Policy,
-    windows: SubjectWindows,
-    setting: Setting,
-    now: datetime,
-) -> datetime | None:
-    """When the label ends if no mail is sent: renewed while its cause holds, then it runs out. None while an answer is
-    owed: that ends with no window.
-    """
-    issued, exp = label.issued, label.exp
-    if exp is None or any(CATALOGUE[finding.rule.metric].asked for finding in kept):
-        return None
-    current = label
-    last = now + timedelta(seconds=policy.horizon_s)  # by then every window is empty
-    while exp <= last and (due := renewal(MAIL_THROTTLED, current, policy)) is not None:
-        at_s = max(epoch(due), epoch(now))
-        later = (find(finding.rule, windows, setting, at_s, _floor(finding, now)) for finding in kept)
-        if not holding(label, later):
-            return exp
-        moment = datetime.fromtimestamp(at_s, UTC) if due < now else due
-        exp, issued = moment + (exp - issued), moment
-        current = ActiveLabel(label.since, issued, exp, label.actor, label.by_operator, label.causes)
-    return exp
-
-
-def _floor(finding: Finding, now: datetime) -> int:
-    """The clean slate a finding was measured with, if it cut its window short; else none."""
-    whole = epoch(now) - finding.rule.window.seconds
-    return finding.since_s if finding.since_s > whole else 0

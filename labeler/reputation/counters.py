@@ -57,6 +57,12 @@ class CountWindow:
                 if bucket >= mark[0]:
                     mark[1] += number
 
+    def move(self, bucket: int, earlier: int | None) -> None:
+        """Count one in `bucket`; no longer in `earlier`, unless that is None."""
+        self.add(bucket)
+        if earlier is not None:
+            self.add(earlier, -1)
+
     def count(self, since: int) -> int:
         """How many in buckets ≥ `since`."""
         if self._marks is None:

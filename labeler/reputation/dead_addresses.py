@@ -1,7 +1,12 @@
 """Addresses reported not to exist, and mail that goes on to them all the same."""
 
+from typing import Final
+
 from labeler.reputation.counters import EXACT_MAX, CountWindow, DistinctWindow
 from labeler.reputation.volume import HOUR_S
+
+REMEMBERED_S: Final = 30 * 86_400  # an address that nobody reported dead for a month may be tried again
+_LATE_HOURS: Final = 9 * 24  # so much later may what was sent in time still be reported
 
 
 class DeadAddresses:
@@ -15,8 +20,12 @@ class DeadAddresses:
         self.recipients = DistinctWindow()
 
     def die(self, recipient: str, at_s: int) -> None:
-        """The address was reported not to exist; the first time counts."""
-        if at_s < self.known.get(recipient, at_s + 1) and len(self.known) < EXACT_MAX:
+        """The address was reported not to exist; of a month's reports the first counts."""
+        since = self.known.get(recipient)
+        if since is None:
+            if len(self.known) < EXACT_MAX:
+                self.known[recipient] = at_s
+        elif at_s < since or at_s > since + REMEMBERED_S:
             self.known[recipient] = at_s
 
     def revive(self, recipient: str, at_s: int) -> None:
@@ -26,15 +35,17 @@ class DeadAddresses:
 
     def sent(self, recipient: str, at_s: int) -> bool:
         """A message was accepted; count it if the address was known to be dead, and tell whether it was."""
-        if at_s <= self.known.get(recipient, at_s):
+        since = self.known.get(recipient)
+        if since is None or not since < at_s <= since + REMEMBERED_S:
             return False
         self.sends.add(at_s // HOUR_S)
         self.recipients.record(recipient, at_s // HOUR_S)
         return True
 
     def expire(self, floor: int) -> None:
-        """Forget hours < `floor`."""
+        """Forget hours < `floor`, a month before the present, and addresses that could not be dead any more."""
         self.sends.expire(floor)
         self.recipients.expire(floor)
-        if any(at_s < floor * HOUR_S for at_s in self.known.values()):
-            self.known = {item: at_s for item, at_s in self.known.items() if at_s >= floor * HOUR_S}
+        oldest_s = (floor - _LATE_HOURS) * HOUR_S
+        if any(at_s < oldest_s for at_s in self.known.values()):
+            self.known = {item: at_s for item, at_s in self.known.items() if at_s >= oldest_s}

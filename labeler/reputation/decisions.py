@@ -21,6 +21,7 @@ from labeler.reputation.definitions import (
 )
 from labeler.reputation.findings import Finding, Severity
 from labeler.reputation.inputs import Decision
+from labeler.reputation.metrics import EXCUSABLE
 from labeler.reputation.policy import Policy
 
 _STRIKES_KEPT = 16  # more than any policy has terms for
@@ -50,7 +51,8 @@ class Change(NamedTuple):
 class ActiveLabel:
     """A label as it stands: when it began, when it was last issued, when it ends, and why.
 
-    `causes` are the rules that led to it when it was last issued.
+    A suspension that took the place of a throttle began with that. `causes` are the rules that led to the label when it
+    was last issued.
     """
 
     since: datetime
@@ -152,7 +154,12 @@ def _enforcement(
     if any(label.by_operator for label in active.values()):
         return []  # a human's word
     if situation.pardoned:
-        excused = [val for val, label in active.items() if not holding(label, situation.findings)]
+        excusable = {rule.id for rule in policy.rules if rule.metric == EXCUSABLE}
+        excused = [
+            val
+            for val, label in active.items()
+            if not excusable.isdisjoint(label.causes) and not holding(label, situation.findings)
+        ]
         if excused:
             return [Change(Verb.NEGATE, val, None, "incident", _EXCUSED) for val in excused]
     if MAIL_SUSPENDED in active:
@@ -271,6 +278,8 @@ def removed_domain(member: Member, owner: str, domain: str, policy: Policy, now:
     """
     if MAIL_SUSPENDED in member.blocked or {MAIL_SUSPENDED, MAIL_REMOVED} & member.active.keys():
         return []
+    if MAIL_THROTTLED in member.active and member.active[MAIL_THROTTLED].by_operator:
+        return []  # a human's word
     exp = now + timedelta(seconds=policy.labels[MAIL_SUSPENDED].terms[0].seconds)
     reason = f"enrolled {domain}, which was removed together with {owner}"
     changes = [Change(Verb.APPLY, MAIL_SUSPENDED, exp, "removed-domain", reason)]
@@ -321,8 +330,9 @@ def settle(member: Member, change: Change, now: datetime, by_operator: bool) -> 
         if change.actor == "incident" and lifted is not None and lifted.since in member.strikes:
             member.strikes.remove(lifted.since)  # it was no strike
         return
-    known = member.active.get(change.val)
-    since = known.since if known is not None and change.verb is Verb.RENEW else now
+    known = member.active.get(MAIL_THROTTLED if change.val == MAIL_SUSPENDED else change.val)
+    goes_on = change.verb is Verb.RENEW or (change.val == MAIL_SUSPENDED and not by_operator)
+    since = known.since if known is not None and goes_on else now
     causes = tuple(finding.rule.id for finding in change.findings)
     member.active[change.val] = ActiveLabel(since, now, change.exp, change.actor, by_operator, causes)
     if change.val == MAIL_THROTTLED and change.verb is Verb.APPLY:

@@ -4,6 +4,7 @@ Events may come late and in any order: the newest about a domain says what is tr
 for the account as such; one that says the account left speaks for all its domains.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,8 +13,8 @@ from labeler.reputation.domains import registrable
 from labeler.reputation.events import Kind, SendEvent
 
 DOMAINS_MAX: Final = 1_024  # of one member; further ones are not enrolled
-_ALL: Final = "*"  # no domain is called so
-_CAPS: Final = "*caps"  # nor so: where the newest agreement on tier and caps is noted
+_ALL: Final = "@all"  # no domain is called so: the intake lets none in with an @
+_CAPS: Final = "@caps"  # nor so: where the newest agreement on tier and caps is noted
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -23,23 +24,18 @@ def enrol(member: Member, event: SendEvent) -> bool:
     mark = (event.at, event.id)
     if event.kind == Kind.UNENROLLED and event.domain is None:
         return _leave(member, mark)
+    agreed = event.kind == Kind.ENROLLED and _agree(member, event, mark)
     if mark < max(mark_of(member, domain), mark_of(member, _ALL)):
-        return False  # late: what happened after it is known already
+        return agreed  # late: what happened after it is known already
     if domain not in member.marks and len(member.marks) > DOMAINS_MAX:
-        return False
+        return agreed
     member.marks[domain] = mark
     if event.kind == Kind.UNENROLLED:
         member.domains.pop(domain, None)
+        _mend(member, mark)
     else:
-        if not member.domains:
-            member.since = event.at
         member.domains[domain] = None
-        if mark >= mark_of(member, _CAPS):
-            member.marks[_CAPS] = mark
-            member.tier = event.tier or "new"
-            member.hourly_cap, member.daily_cap = event.hourly_cap, event.daily_cap
-    if not member.domains:
-        member.since = None
+        member.since = event.at if member.since is None else min(member.since, event.at)
     return True
 
 
@@ -48,15 +44,31 @@ def mark_of(member: Member, domain: str) -> tuple[datetime, str]:
     return member.marks.get(domain, (_NEVER, ""))
 
 
+def _agree(member: Member, event: SendEvent, mark: tuple[datetime, str]) -> bool:
+    """Note tier and caps; tell whether they are news. They last when the domain they came with is given up."""
+    if mark < mark_of(member, _CAPS):
+        return False
+    member.marks[_CAPS] = mark
+    member.tier = event.tier or "new"
+    member.hourly_cap, member.daily_cap = event.hourly_cap, event.daily_cap
+    return True
+
+
 def _leave(member: Member, mark: tuple[datetime, str]) -> bool:
     if mark < mark_of(member, _ALL):
         return False
     member.marks[_ALL] = mark
     for domain in [domain for domain in member.domains if mark_of(member, domain) < mark]:
         del member.domains[domain]
-    if not member.domains:
-        member.since = None
+    _mend(member, mark)
     return True
+
+
+def _mend(member: Member, left: tuple[datetime, str]) -> None:
+    """Begin `since` anew, if nothing was enrolled any more after what ended at `left`."""
+    newest = [mark_of(member, domain) for domain in member.domains]
+    if all(mark > left for mark in newest):
+        member.since = min(newest)[0] if newest else None
 
 
 class Domains:
@@ -64,7 +76,8 @@ class Domains:
 
     def __init__(self) -> None:
         self._holders: dict[str, dict[str, None]] = {}
-        self._removed: dict[str, str] = {}  # registrable domain → the DID it went with
+        self._removed: dict[str, dict[str, None]] = {}  # registrable domain → the DIDs it went with, as a set in order
+        self._accepted: set[tuple[str, str]] = set()  # registrable domain, and a DID an operator let have it since
 
     def hold(self, did: str, domains: dict[str, None], domain: str) -> list[str]:
         """Note whether `did` holds `domain` now; return everybody who does."""
@@ -80,12 +93,22 @@ class Domains:
     def remove(self, did: str, domains: frozenset[str]) -> None:
         """The account went, and its registrable domains with it."""
         for domain in domains:
-            self._removed.setdefault(domain, did)
+            self._removed.setdefault(domain, {})[did] = None
 
     def restore(self, did: str) -> None:
         """The account was taken back, and so were its domains."""
-        self._removed = {domain: owner for domain, owner in self._removed.items() if owner != did}
+        for owners in self._removed.values():
+            owners.pop(did, None)
+        self._removed = {domain: owners for domain, owners in self._removed.items() if owners}
 
-    def removed_with(self, domain: str) -> str | None:
-        """The removed account that `domain`, or the domain above it, went with."""
-        return self._removed.get(registrable(domain)) if domain else None
+    def accept(self, did: str, domains: Iterable[str]) -> None:
+        """An operator lets `did` have its domains, whoever they went with."""
+        self._accepted |= {(name, did) for name in map(registrable, domains) if name in self._removed}
+
+    def removed_with(self, domain: str) -> list[str]:
+        """The removed accounts that `domain`, or the domain above it, went with."""
+        return list(self._removed.get(registrable(domain), ())) if domain else []
+
+    def accepted(self, did: str, domain: str) -> bool:
+        """Whether an operator let `did` have `domain` after it was removed."""
+        return (registrable(domain), did) in self._accepted

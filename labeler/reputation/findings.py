@@ -1,13 +1,14 @@
 """Measurements against bars: what each rule has to say about one subject. Opinions, not decisions."""
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from enum import IntEnum
 from typing import Final, NamedTuple
 
 from labeler.reputation.catalogue import Scale
 from labeler.reputation.conditions import measure_condition
 from labeler.reputation.intervals import excess, wilson
-from labeler.reputation.metrics import METRICS, Measurement, Occasion, Setting, View
+from labeler.reputation.metrics import METRICS, Measurement, Occasion, Setting, View, whole_bucket
 from labeler.reputation.policy import Bar, Policy, Rule
 from labeler.reputation.volume import HOUR_S
 from labeler.reputation.windows import SubjectWindows
@@ -126,7 +127,7 @@ def checks_of(rules: Iterable[Rule]) -> Checks:
     for rule in rules:
         entry = float(rule.throttle.min_events) if rule.scale is Scale.COUNT else rule.throttle.above
         metric = METRICS[rule.metric]
-        by_occasion[metric.occasion].append(Check(rule, metric.possible, max(entry, rule.exit_below), rule.exit_below))
+        by_occasion[metric.occasion].append(Check(rule, metric.possible, entry, min(entry, rule.exit_below)))
     always, busy, rare = (tuple(by_occasion[occasion]) for occasion in Occasion)
     return Checks(always, busy, rare, min((check.rule.throttle.min_events for check in busy), default=0))
 
@@ -141,7 +142,10 @@ def find_all(
 def find_possible(
     checks: Checks, windows: SubjectWindows, setting: Setting, now_s: int, floor_s: int, *, holding: bool
 ) -> list[Finding]:
-    """The findings of `find_all` that fire; with `holding` also those that hold. The others cost little."""
+    """The findings of `find_all` that fire; with `holding` also those that hold. The others cost little.
+
+    What a clean slate cuts short is measured in any case: whether a rule may say anything is asked of whole windows.
+    """
     asked = checks.always
     if checks.busy and windows.volume.attempts(now_s // HOUR_S) >= checks.busy_from:
         asked += checks.busy
@@ -150,18 +154,30 @@ def find_possible(
     return [
         find(check.rule, windows, setting, now_s, floor_s)
         for check in asked
-        if check.possible(check.rule, windows, setting, now_s, check.ends if holding else check.fires)
+        if (floor_s and floor_s > now_s - check.rule.window.seconds)
+        or check.possible(check.rule, windows, setting, now_s, check.ends if holding else check.fires)
     ]
 
 
-def room(checks: Checks, windows: SubjectWindows, setting: Setting, now_s: int) -> int:
-    """How many more messages may be accepted within the hour before a rule could fire, if nothing else happens."""
+def room(checks: Checks, windows: SubjectWindows, setting: Setting, now_s: int, floor_s: int) -> int:
+    """How many more messages may be accepted within the hour before a rule could fire, if nothing else happens.
+
+    None where a window may lose mail within the hour, or a clean slate cuts it short.
+    """
     least = checks.busy_from - windows.volume.attempts(now_s // HOUR_S) if checks.busy else _FAR
     for check in checks.always:
-        measure = METRICS[check.rule.metric].room
+        window_s, measure = check.rule.window.seconds, METRICS[check.rule.metric].room
+        if window_s % HOUR_S or floor_s > now_s - window_s:
+            return 0
         if measure is not None:
             least = min(least, measure(check.rule, windows, setting, now_s, check.fires))
     return least
+
+
+def fresh(policy: Policy, windows: SubjectWindows, since: datetime, now_s: int) -> int:
+    """Recipients whose existence became known since a throttle began, as far back as any rule looks."""
+    since_s = max(int(since.timestamp()), now_s - policy.horizon_s)
+    return windows.reached.count(whole_bucket(since_s, HOUR_S))
 
 
 def is_clean(policy: Policy, windows: SubjectWindows, setting: Setting, now_s: int, floor_s: int) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 
 from labeler.atproto.syntax import format_datetime
 from labeler.reputation.decisions import Change, Grant, Member, apply_decision, expire, membership, removed_domain
-from labeler.reputation.definitions import MAIL_REMOVED
+from labeler.reputation.definitions import MAIL_REMOVED, MAIL_SUSPENDED
 from labeler.reputation.domains import registrable
 from labeler.reputation.enrolments import Domains, enrol
 from labeler.reputation.events import Kind, SendEvent
@@ -25,7 +25,7 @@ from labeler.reputation.metrics import Setting
 from labeler.reputation.outcomes import Classifier
 from labeler.reputation.policy import Caps, Policy, Rule, parse_policy
 from labeler.reputation.pool import Pool
-from labeler.reputation.subject import Emission, Notice, Subject, epoch
+from labeler.reputation.subject import Emission, Notice, Subject, epoch, slate_floor
 from labeler.reputation.suppression import SuppressionWindows
 from labeler.reputation.verdicts import Verdicts
 from labeler.reputation.volume import HOUR_S
@@ -65,6 +65,11 @@ class Judge:
     def policy_hash(self) -> str | None:
         """Hash of the policy in force, None before the first activation."""
         return self.policy.hash if self.policy is not None else None
+
+    @property
+    def may_suspend(self) -> bool:
+        """Whether the breaker has room, as of the newest telemetry; before the first there is nothing to hold back."""
+        return self._verdicts.heard is None or self._verdicts.breaker.closed
 
     @property
     def notices(self) -> deque[Notice]:
@@ -119,7 +124,7 @@ class Judge:
 
     def _batch(self, batch: Batch, now: datetime) -> list[Emission]:
         subjects, hour = self.subjects, epoch(now) // HOUR_S
-        known = self._circumstances(batch.relay, hour)
+        known = self._circumstances(batch.relay, now)
         touched: dict[str, Subject] = {}
         enrolments: list[SendEvent] = []
         for event in sorted(batch.events, key=_MOMENT) if len(batch.events) > 1 else batch.events:
@@ -142,12 +147,13 @@ class Judge:
         self._sweep_some(hour)
         return emissions
 
-    def _circumstances(self, relay: str, hour: int) -> Circumstances:
-        policy = self.policy
+    def _circumstances(self, relay: str, now: datetime) -> Circumstances:
+        policy, now_s = self.policy, epoch(now)
+        known = Circumstances(relay, binding_floor(now_s // HOUR_S), self._classifier, self.pool, now_s=now_s)
         if policy is None:
-            return Circumstances(relay, binding_floor(hour), self._classifier, self.pool)
+            return known
         grace_s, auto_ask = policy.suppression.grace.seconds, policy.abuse.auto_ask
-        return Circumstances(relay, binding_floor(hour), self._classifier, self.pool, grace_s, auto_ask, self._sharers)
+        return known._replace(grace_s=grace_s, auto_ask=auto_ask, sharers=self._sharers)
 
     def _heard(self, dids: Iterable[str], now: datetime) -> None:
         hour = epoch(now) // HOUR_S
@@ -183,8 +189,8 @@ class Judge:
         blamed = {provider: list(hours) for provider, hours in self.incidents.stretches.items()}
         found = self.incidents.look(self.pool, self._windows, self.policy.incident)
         for provider, dids in found.items():
-            if self.incidents.stretches[provider] != blamed.get(provider):
-                first, last = self.incidents.stretches[provider][-1]
+            known = blamed.get(provider, ())
+            for first, last in (stretch for stretch in self.incidents.stretches[provider] if stretch not in known):
                 text = f"fails for {len(set(dids))} members, clean elsewhere: {_hour(first)} to {_hour(last + 1)}"
                 self._verdicts.note("incident", provider, now, text)
         return frozenset(did for dids in found.values() for did in dids)
@@ -217,8 +223,8 @@ class Judge:
             for domain in sorted(before ^ member.domains.keys()):
                 self._share(event.did, domain)
             changes = membership(member, now)
-            if event.domain is not None and event.domain.lower() in member.domains:
-                changes += self._returned(event.did, event.domain.lower(), now)
+            for domain in sorted(member.domains.keys() - before):
+                changes += self._returned(event.did, domain, now)
             if changes:
                 emissions += self._verdicts.say(event.did, subject, changes, now)
                 self._verdicts.arm(event.did, subject, now)
@@ -234,16 +240,20 @@ class Judge:
             self._sharers[domain] = [self.subjects[holder].windows.suppressing() for holder in holders]
 
     def _returned(self, did: str, domain: str, now: datetime) -> list[Change]:
-        """What follows when `domain` had been removed together with somebody else."""
-        owner = self._domains.removed_with(domain)
-        removal = self.subjects[owner].member.active.get(MAIL_REMOVED) if owner is not None else None
-        ended = removal is None or (removal.exp is not None and removal.exp <= now)
-        if self.policy is None or owner is None or owner == did or ended:
+        """What follows when `domain`, new to `did`, had been removed together with somebody else."""
+        removals = {
+            owner: self.subjects[owner].member.active.get(MAIL_REMOVED) for owner in self._domains.removed_with(domain)
+        }
+        standing = (
+            owner
+            for owner, removal in removals.items()
+            if owner != did and removal is not None and (removal.exp is None or removal.exp > now)
+        )
+        owner = next(standing, None)
+        if self.policy is None or owner is None or self._domains.accepted(did, domain):
             return []
-        changes = removed_domain(self.subjects[did].member, owner, domain, self.policy, now)
-        if changes:
-            self._verdicts.note("removed-domain", did, now, changes[0].reason)
-        return changes
+        self._verdicts.note("removed-domain", did, now, f"enrolled {domain}, which was removed together with {owner}")
+        return removed_domain(self.subjects[did].member, owner, domain, self.policy, now)
 
     def _tick(self, now: datetime) -> list[Emission]:
         self._refill(now)
@@ -264,13 +274,16 @@ class Judge:
             self._domains.remove(decision.did, frozenset(registrable(name) for name in names if name))
         elif MAIL_REMOVED in decision.negate:
             self._domains.restore(decision.did)
+        if MAIL_SUSPENDED in decision.negate:
+            self._domains.accept(decision.did, subject.member.domains)
         self._verdicts.arm(decision.did, subject, now)
         return emissions
 
     def _question(self, question: Question, now: datetime) -> list[Emission]:
         subject = self.subjects.get(question.did) or self._enter(question.did)
         emissions = self._tick(now)
-        subject.windows.reported().ask(f"question {format_datetime(now)}", epoch(now))
+        from_s = max(epoch(now), slate_floor(subject.member))  # a question right after a lift counts too
+        subject.windows.reported().ask(f"question {format_datetime(now)}", epoch(now), from_s)
         self._verdicts.arm(question.did, subject, now)
         return emissions
 
@@ -301,7 +314,9 @@ class Judge:
             return []
         self._sweep(subject.windows, epoch(now) // HOUR_S)
         checks, grant = self._checks, subject.member.grant
-        if grant is not None and grant.exempt:
+        if grant is not None and not grant.stands(now):
+            subject.member.grant, subject.calm = None, -1  # what was granted has run out
+        elif grant is not None and grant.exempt:
             checks = checks_of(self.rules_for(subject.member, now))
         setting = self.setting(subject.member, policy, now)
         return self._verdicts.reach(did, subject, setting, checks, now, pardoned=pardoned)

@@ -1,11 +1,11 @@
-"""Which events a subject's numbers are made of: a digest a bucket, and one root over the buckets of a window.
+r"""Which events a subject's numbers are made of: a digest a bucket, and one root over the buckets of a window.
 
 Each hour keeps how many events were counted in it, and a running digest of their ids: after each record of the input
 log, SHA-256 over the digest before (32 zero bytes at first), the relay's DID, a line feed, and the ids counted in that
-hour, sorted, each ending in a line feed. The log supplies the ids; nobody can take one away, add one or move it to
-another hour without changing the digest, and the order within a record does not matter. The root is the Merkle tree
-hash of RFC 6962 §2.1 over the hours in their order, each leaf `hour:count:` in ASCII and the digest. A proof for one
-hour is the usual audit path.
+hour, sorted by code point, each ending in a line feed; a backslash or a line feed within an id is written `\\` or
+`\n`. The log supplies the ids; nobody can take one away, add one or move it to another hour without changing the
+digest, and the order within a record does not matter. The root is the Merkle tree hash of RFC 6962 §2.1 over the hours
+in their order, each leaf `hour:count:` in ASCII and the digest. A proof for one hour is the usual audit path.
 """
 
 import hashlib
@@ -42,8 +42,11 @@ class EventLedger:
             by_hour.setdefault(hour, []).append(event_id)
         for hour, ids in by_hour.items():
             events, digest = self.hours.get(hour, (0, _EMPTY))
-            text = relay + "\n" + "\n".join(ids) + "\n"
-            self.hours[hour] = (events + len(ids), hashlib.sha256(digest + text.encode()).digest())
+            text = "\n".join(ids)
+            if "\\" in text or text.count("\n") >= len(ids):
+                text = "\n".join(event_id.replace("\\", "\\\\").replace("\n", "\\n") for event_id in ids)
+            running = hashlib.sha256(digest + f"{relay}\n{text}\n".encode()).digest()
+            self.hours[hour] = (events + len(ids), running)
         self.counted.clear()
 
     def root(self, since: int, until: int) -> Root:

@@ -19,6 +19,7 @@ from labeler.reputation.windows import SubjectWindows
 
 _FAR: Final = 1_000_000
 Stretches = Mapping[str, list[tuple[int, int]]]  # provider → hours, from and to, in which it was to blame
+EXCUSABLE: Final = "invalid-recipient-rate"  # the metric that leaves out what failed at a provider to blame
 
 
 class Measurement(NamedTuple):
@@ -101,7 +102,7 @@ def excused(view: View) -> int:
 
 def _invalid_recipients(view: View) -> Measurement:
     k = view.windows.invalid.count(view.since)
-    away = excused(view) if view.setting.incidents else 0
+    away = min(k, excused(view)) if view.setting.incidents else 0  # one recipient may have failed at two providers
     n = max(k, _out_of(view.windows.reached, view)) - away
     k -= away
     return Measurement(k, n, k / n if n else 0.0, k, excused=away)
@@ -210,7 +211,7 @@ def _networks(view: View) -> Measurement:
 
 def own_domains(enrolled: Iterable[str], windows: SubjectWindows) -> frozenset[str]:
     """The registrable domains a member may send as: those enrolled, and those the relay names as its sending domain."""
-    return frozenset(registrable(domain) for domain in (*enrolled, *windows.by_domain))
+    return frozenset(registrable(domain) for domain in (*enrolled, *windows.by_domain) if domain)
 
 
 _Possible = Callable[[Rule, SubjectWindows, Setting, int, float], bool]
@@ -299,11 +300,23 @@ def _room_today(rule: Rule, windows: SubjectWindows, setting: Setting, now_s: in
 
 
 def _room_at_domains(rule: Rule, windows: SubjectWindows, _setting: Setting, now_s: int, least: float) -> int:
-    """Each further message brings at most one recipient and one domain."""
+    """Each further message brings at most one recipient and one domain, or a domain to a recipient there was."""
     since = (now_s - rule.window.seconds) // HOUR_S
     n, k = windows.addressed.count(since), windows.recipient_domains.count(since)
-    spread = (least * n - k) / (1 - least) if least < 1 else math.inf
-    return int(min(spread, _FAR)) if n >= rule.throttle.min_events else rule.throttle.min_events - n
+    return int(least * n) - k if n >= rule.throttle.min_events else rule.throttle.min_events - n
+
+
+def _room_from(rule: Rule, windows: SubjectWindows, _setting: Setting, now_s: int, least: float) -> int:
+    return _until_seen_again(windows.from_domains, (now_s - rule.window.seconds) // HOUR_S, least)
+
+
+def _room_networks(rule: Rule, windows: SubjectWindows, _setting: Setting, now_s: int, least: float) -> int:
+    return _until_seen_again(windows.clients, (now_s - rule.window.seconds) // HOUR_S, least)
+
+
+def _until_seen_again(seen: DistinctWindow, since: int, least: float) -> int:
+    """What was never seen before stirs the windows; what was seen once, and is seen again, does not."""
+    return _FAR if seen.size < least else math.ceil(least) - seen.count(since)
 
 
 class Occasion(IntEnum):
@@ -344,6 +357,6 @@ METRICS: Final[dict[str, Metric]] = {
     "unanswered-asks": Metric(lambda view: _unanswered(view, by_operator=True), _enough_reports, Occasion.RARE),
     "unanswered-reports": Metric(lambda view: _unanswered(view, by_operator=False), _enough_reports, Occasion.RARE),
     "trap-rate": Metric(_traps, _enough_traps, Occasion.RARE),
-    "foreign-from": Metric(_foreign_from, _enough_from),
-    "submitting-networks": Metric(_networks, _enough_networks),
+    "foreign-from": Metric(_foreign_from, _enough_from, room=_room_from),
+    "submitting-networks": Metric(_networks, _enough_networks, room=_room_networks),
 }

@@ -38,11 +38,11 @@ class Pool:
         pool.answered.add(hour)
         pool.senders.record(did, hour)
 
-    def block(self, provider: str, hour: int) -> None:
-        """Count one recipient refused for policy, after `answer`."""
+    def block(self, provider: str, hour: int, earlier: int | None = None) -> None:
+        """Count one recipient refused for policy, after `answer`; no longer in the hour `earlier`, if it was there."""
         pool = self.providers.get(provider)
         if pool is not None:
-            pool.blocked.add(hour)
+            pool.blocked.move(hour, earlier)
 
     def fail(self, provider: str, did: str, hour: int) -> None:
         """Note that `did` lost a recipient there, after `answer`."""

@@ -34,13 +34,13 @@ class AbuseReports:
         """Take in a report; `asked_s` is when the member was asked by itself."""
         self._add(Report(report_id, at_s, category, asked_s))
 
-    def ask(self, question_id: str, at_s: int) -> None:
-        """An operator asks about every open report, or about something nobody reported."""
+    def ask(self, question_id: str, at_s: int, from_s: int) -> None:
+        """An operator asks about every open report, or about something else; the clock runs from `from_s`."""
         pending = [report for report in self.reports if report.answered_s is None and not report.by_operator]
         for report in pending:
-            report.asked_s, report.by_operator = at_s, True
+            report.asked_s, report.by_operator = from_s, True
         if not pending:
-            self._add(Report(question_id, at_s, None, at_s, by_operator=True))
+            self._add(Report(question_id, at_s, None, from_s, by_operator=True))
 
     def answer(self, at_s: int) -> None:
         """The member answered: whatever was known by then is answered."""
@@ -49,8 +49,12 @@ class AbuseReports:
                 report.answered_s = at_s
 
     def open(self, since_s: int) -> list[Report]:
-        """Reports since `since_s` that nobody answered."""
-        return [report for report in self.reports if report.answered_s is None and report.at_s >= since_s]
+        """Reports that nobody answered, made or asked about since `since_s`."""
+        return [
+            report
+            for report in self.reports
+            if report.answered_s is None and max(report.at_s, report.asked_s or 0) >= since_s
+        ]
 
     def overdue(self, since_s: int, now_s: int, within_s: int, *, by_operator: bool) -> int:
         """How many open reports were asked about more than `within_s` ago, by an operator or by nobody in person."""

@@ -19,7 +19,7 @@ from labeler.reputation.events import Kind
 from labeler.reputation.evidence import finding_record
 from labeler.reputation.findings import find_all
 from labeler.reputation.judge import Judge
-from labeler.reputation.policy import Caps, Policy, Urgency
+from labeler.reputation.policy import Caps, Mode, Policy, Urgency
 from labeler.reputation.subject import Subject, epoch, slate_floor
 from labeler.reputation.volume import HOUR_S
 from labeler.reputation.warmup import Warmup, warmed_caps, warmup
@@ -105,20 +105,23 @@ def _private(judge: Judge, subject: Subject, stage: Warmup | None, now: datetime
     record = {
         "labels": reasons,
         "findings": [finding_record(finding) for finding in findings],
-        "headroom": [headroom(finding) for finding in findings],
+        "headroom": [headroom(finding) for finding in findings if finding.rule.mode is Mode.ENFORCE],
         "clears": clears,
         "counts": _counts(subject, epoch(now) - policy.horizon_s),
         "domains": _domains(subject, epoch(now) - policy.horizon_s),
         "reports": _reports(subject, policy),
     }
     if stage is not None:
-        record["warmup"] = _warmup(stage)
+        record["warmup"] = _warmup(stage, judge.caps(member, now))
     if subject.shadow is not None:
-        record["shadow"] = sorted(val for val in subject.shadow.active if val not in active)
+        pretended = subject.shadow.active.items()
+        record["shadow"] = sorted(
+            val for val, label in pretended if val not in active and (label.exp is None or label.exp > now)
+        )
     return record
 
 
-def _warmup(reached: Warmup) -> dict[str, Any]:
+def _warmup(reached: Warmup, agreed: Caps) -> dict[str, Any]:
     """The stage, and what the next one asks for."""
     record: dict[str, Any] = {"stage": reached.stage.name, "delivered": reached.delivered}
     following = reached.following
@@ -126,7 +129,8 @@ def _warmup(reached: Warmup) -> dict[str, Any]:
         return record | {"text": "the warm-up is done: the agreed caps hold"}
     age = f", {following.min_age.text} after enrolment" if following.min_age is not None else ""
     missing = max(0, following.min_delivered - reached.delivered)
-    text = f"{missing} more recipients reached{age}: then {following.hourly} an hour, {following.daily} a day"
+    caps = warmed_caps(agreed, reached._replace(stage=following))
+    text = f"{missing} more recipients reached{age}: then {caps.hourly} an hour, {caps.daily} a day"
     return record | {"next": following.name, "missing": missing, "text": text}
 
 

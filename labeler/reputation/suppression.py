@@ -34,7 +34,7 @@ class SuppressionWindows:
         """Remember that `recipient` left; the first time counts."""
         known = self.unsubscribed.get(recipient)
         if known is None or at_s < known.at_s:
-            self.unsubscribed[recipient] = Unsubscribed(at_s, event.recipient_exact, event.domain)
+            self.unsubscribed[recipient] = Unsubscribed(at_s, event.recipient_exact, _name(event.domain))
             if len(self.unsubscribed) > UNSUBSCRIBED_MAX:
                 self.unsubscribed = halve(self.unsubscribed)
 
@@ -44,7 +44,7 @@ class SuppressionWindows:
         if left is None or at_s <= left.at_s + grace_s or event.category in AUTH_MAIL:
             return
         variant = left.exact is not None and event.recipient_exact not in (None, left.exact)
-        rotated = left.domain is not None and event.domain not in (None, left.domain)
+        rotated = left.domain is not None and _name(event.domain) not in (None, left.domain)
         if variant or rotated:
             self.evade(recipient, at_s)
 
@@ -67,3 +67,8 @@ class SuppressionWindows:
             self.unsubscribed = {
                 recipient: left for recipient, left in self.unsubscribed.items() if left.at_s >= memory_floor_s
             }
+
+
+def _name(domain: str | None) -> str | None:
+    """A domain as it is compared: spelling it in capitals is no other domain."""
+    return domain.lower() if domain is not None else None

@@ -23,10 +23,10 @@ from labeler.reputation.decisions import (
     settle,
     suspends,
 )
-from labeler.reputation.definitions import CLEAN_SENDER, MAIL_SUSPENDED, MAIL_THROTTLED
+from labeler.reputation.definitions import CLEAN_SENDER, MAIL_REMOVED, MAIL_SUSPENDED, MAIL_THROTTLED
 from labeler.reputation.evidence import evidence_record, seal
-from labeler.reputation.findings import Checks, Finding, find_possible, is_clean, room
-from labeler.reputation.metrics import Setting, whole_bucket
+from labeler.reputation.findings import Checks, Finding, find_possible, fresh, is_clean, room
+from labeler.reputation.metrics import Setting
 from labeler.reputation.policy import Mode, Policy
 from labeler.reputation.subject import Emission, Notice, Subject, epoch, slate_floor
 from labeler.reputation.timers import Timers, turning_points
@@ -67,14 +67,14 @@ class Verdicts:
         unsaid = due or pretending or CLEAN_SENDER not in member.active
         clean = is_clean(policy, windows, setting, now_s, floor_s) if unsaid else False
         if not (fired or clean or lapsed or due or pardoned or pretending or throttled is not None):
-            if not windows.rare and MAIL_SUSPENDED not in member.active:
+            if not windows.rare and MAIL_SUSPENDED not in member.active and _steady(windows):
                 subject.calm, windows.stirred = now_s // HOUR_S, False
-                subject.calm_until = windows.volume.accepted.total + room(checks, windows, setting, now_s)
+                subject.calm_until = windows.volume.accepted.total + room(checks, windows, setting, now_s, floor_s)
             return []  # nothing to say and nothing to take back: by far the most common case
         situation = Situation(
             findings=findings,
             clean=clean,
-            fresh=_fresh(policy, windows, throttled, now_s),
+            fresh=fresh(policy, windows, throttled.since, now_s) if throttled is not None else 0,
             may_suspend=self.breaker.closed,
             silent=self._silent(policy, now),
             pardoned=pardoned,
@@ -89,7 +89,7 @@ class Verdicts:
 
     @staticmethod
     def _calm(subject: Subject, policy: Policy, now: datetime, hour: int) -> bool:
-        """Whether this hour's last look still holds: nothing stirred, no timer, too little mail for any rule.
+        """Whether this hour's last look still holds: nothing stirred, nothing rare, no timer, too little mail.
 
         Within an hour a window loses nothing, so that only what is added can make a rule fire.
         """
@@ -97,6 +97,7 @@ class Verdicts:
         return (
             subject.calm == hour
             and not windows.stirred
+            and not windows.rare
             and windows.volume.accepted.total < subject.calm_until
             and (subject.timer is None or subject.timer > now)
             and (CLEAN_SENDER in subject.member.active or windows.reached.size < policy.clean.min_recipients)
@@ -145,7 +146,7 @@ class Verdicts:
         """Tell people, once a day and member, about a suspension that the breaker holds back."""
         fired, member = [finding for finding in findings if finding.severity], subject.member
         throttled = member.active.get(MAIL_THROTTLED)
-        settled = MAIL_SUSPENDED in member.active or MAIL_SUSPENDED in member.blocked
+        settled = MAIL_SUSPENDED in member.blocked or {MAIL_SUSPENDED, MAIL_REMOVED} & member.active.keys()
         if settled or (throttled is not None and throttled.by_operator) or not suspends(fired, policy):
             return
         if self.breaker.hold(did, now):
@@ -155,21 +156,25 @@ class Verdicts:
     def _pretend(
         self, did: str, subject: Subject, situation: Situation, policy: Policy, now: datetime, real: list[Emission]
     ) -> list[Emission]:
-        """What would be decided if no rule were in shadow; said only where it differs from what is."""
+        """What would be decided if no rule were in shadow; said only where it differs from what is.
+
+        The second state is kept only as long as it differs from the first, which it starts from.
+        """
         member = subject.member
-        shadow = subject.shadow or Member()
+        shadow = subject.shadow or Member(active=dict(member.active), strikes=list(member.strikes))
         lapsed = expire(shadow, now)
-        shadow.blocked, shadow.clean_slate = dict(member.blocked), member.clean_slate
-        shadow.active |= {val: label for val, label in member.active.items() if label.by_operator}
-        fresh = _fresh(policy, subject.windows, shadow.active.get(MAIL_THROTTLED), epoch(now))
-        changes = decide(shadow, situation._replace(fresh=fresh), policy, now, lapsed)
+        _follow_people(shadow, member)
+        throttled = shadow.active.get(MAIL_THROTTLED)
+        reached = fresh(policy, subject.windows, throttled.since, epoch(now)) if throttled is not None else 0
+        changes = decide(shadow, situation._replace(fresh=reached), policy, now, lapsed)
         said = {(emission.label.val, emission.label.neg is True) for emission in real}
         emissions = []
         for change in changes:
             settle(shadow, change, now, by_operator=False)
             if (change.val, change.verb is Verb.NEGATE) not in said:
                 emissions.append(self._emission(did, subject, change, now, now)._replace(shadow=True))
-        subject.shadow = shadow if shadow.active or shadow.strikes else None
+        same = shadow.active.keys() == member.active.keys() and shadow.strikes == member.strikes
+        subject.shadow = None if same else shadow
         return emissions
 
     def _silent(self, policy: Policy, now: datetime) -> bool:
@@ -189,12 +194,18 @@ class Verdicts:
         return Emission(label, evidence, cid, change.actor, change.reason, change.actor, now)
 
 
-def _fresh(policy: Policy, windows: SubjectWindows, throttled: ActiveLabel | None, now_s: int) -> int:
-    """Recipients whose existence became known since the throttle began, as far back as any rule looks."""
-    if throttled is None:
-        return 0
-    since_s = max(epoch(throttled.since), now_s - policy.horizon_s)
-    return windows.reached.count(whole_bucket(since_s, HOUR_S))
+def _steady(windows: SubjectWindows) -> bool:
+    """Whether rates go on being out of the same recipients: with the first delivery it is those reached, not all."""
+    return windows.delivered.size > 0 or windows.invalid.size == windows.complained.size == 0
+
+
+def _follow_people(shadow: Member, member: Member) -> None:
+    """Take over what is no rule's business: what an operator set or lifted, and who is a member."""
+    ruled = (MAIL_SUSPENDED, MAIL_THROTTLED, CLEAN_SENDER)
+    kept = {val: label for val, label in shadow.active.items() if val in ruled and not label.by_operator}
+    people = {val: label for val, label in member.active.items() if val not in ruled or label.by_operator}
+    shadow.active = {val: label for val, label in kept.items() if val not in member.blocked} | people
+    shadow.blocked, shadow.clean_slate = dict(member.blocked), member.clean_slate
 
 
 def _summaries(findings: list[Finding]) -> str:

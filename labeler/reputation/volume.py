@@ -52,7 +52,10 @@ class VolumeWindows:
         return self.refused.total + sum([buckets[bucket] for bucket in around if bucket in buckets])
 
     def baseline(self, hour: int) -> Baseline:
-        """What is usual for `hour`, from the four weeks before it: the hour of the week, drawn towards the whole."""
+        """What is usual for `hour`: the hour of the week, drawn towards the whole.
+
+        Looks at the four weeks before it, from the first message in them on; what is older says nothing.
+        """
         if self._baseline is None or self._baseline_hour != hour:
             self._baseline_hour, self._baseline = hour, self._measured(hour)
         return self._baseline
@@ -67,17 +70,16 @@ class VolumeWindows:
 
     def _measured(self, hour: int) -> Baseline:
         buckets = self.accepted.buckets
-        since = max(hour - BASELINE_HOURS, min(buckets, default=hour))
-        hours = hour - since
-        if hours <= 0:
+        known = {bucket: number for bucket, number in buckets.items() if hour - BASELINE_HOURS <= bucket < hour}
+        if not known:
             return Baseline(0.0, 0.0, 0)
-        counts = [number for bucket, number in buckets.items() if since <= bucket < hour]
+        since, counts = min(known), known.values()
+        hours = hour - since
         mean = sum(counts) / hours
         variance = sum(number * number for number in counts) / hours - mean * mean
         alike = [buckets.get(bucket, 0) for bucket in range(hour - WEEK_HOURS, since - 1, -WEEK_HOURS)]
         shrunk = (sum(alike) + _SHRINK * mean) / (len(alike) + _SHRINK)
-        scale = (shrunk / mean) ** 2 if mean > 0 else 1.0
-        return Baseline(shrunk, shrunk + max(0.0, variance - mean) * scale, hours)
+        return Baseline(shrunk, shrunk + max(0.0, variance - mean) * (shrunk / mean) ** 2, hours)
 
 
 def _recent(window: CountWindow, minute: int) -> None:

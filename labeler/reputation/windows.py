@@ -36,6 +36,7 @@ _BOUND: Final = OUTCOMES | {Kind.TRAP_HIT}
 class Circumstances(NamedTuple):
     """What recording needs to know besides the event. Outcomes of mail before the hour `oldest` bind no more.
 
+    `now_s` is when the record was received: a member asked by itself is asked then, however old the report is.
     `sharers` are the suppression lists of other members with the same sending domain, by domain.
     """
 
@@ -46,6 +47,7 @@ class Circumstances(NamedTuple):
     grace_s: int = 0
     auto_ask: bool = False
     sharers: dict[str, list[SuppressionWindows]] = {}  # noqa: RUF012 - never written to
+    now_s: int = 0
 
 
 class DomainWindows:
@@ -157,7 +159,8 @@ class SubjectWindows:
         elif kind == Kind.HEADER_STRIPPED and event.category not in AUTH_MAIL:
             self.suppressing().evade(f"header {event.message_id or event.id}", at_s)
         elif kind == Kind.ABUSE_REPORTED:
-            self.reported().report(event.id, at_s, event.category, at_s if known.auto_ask else None)
+            asked_s = max(at_s, known.now_s) if known.auto_ask else None
+            self.reported().report(event.id, at_s, event.category, asked_s)
         elif kind == Kind.ABUSE_ANSWERED:
             self.reported().answer(at_s)
         self.ledger.counted.append((at_s // HOUR_S, event.id))
@@ -207,7 +210,7 @@ class SubjectWindows:
             self.stirred = True
         if event.client is not None:
             new = self.clients.record(event.client, hour)
-            if new or late:
+            if new or (late and self.clients.exact):
                 self.new_clients.record(event.client, hour)
                 self.stirred = True
 
@@ -217,7 +220,7 @@ class SubjectWindows:
         if event.recipient_domain is None:
             return
         domain = registrable(event.recipient_domain)
-        if self.recipient_domains.record(domain, hour) or late:
+        if self.recipient_domains.record(domain, hour) or (late and self.recipient_domains.exact):
             self.new_domains.record(domain, hour)
         if new and len(self.domain_of) < EXACT_MAX:
             self.domain_of[recipient] = domain
@@ -235,8 +238,8 @@ class SubjectWindows:
             self.auth_mail.accept(str(event.category), recipient, hour, stranger=stranger)
         elif self.suppression is not None:
             self.suppression.tried(recipient, at_s, event, known.grace_s)
-        if known.sharers and event.domain in known.sharers:
-            for other in known.sharers[event.domain]:
+        if known.sharers and event.domain is not None:
+            for other in known.sharers.get(event.domain.lower(), ()):
                 if other is not self.suppression:
                     self.suppressing().tried_elsewhere(recipient, at_s, event, known.grace_s, other)
 
@@ -293,10 +296,12 @@ class SubjectWindows:
                 known.pool.fail(name, event.did, hour)
         elif fault is Fault.POLICY_BLOCK and provider is not None and name is not None:
             provider.blocked = provider.blocked or DistinctWindow()
-            if provider.blocked.record(recipient, hour):
-                self.blocked.add(hour)
+            earlier = provider.blocked.last.get(recipient)
+            if earlier is None or earlier < hour:  # the pool counts a recipient in the hour its members count it in
+                provider.blocked.record(recipient, hour)
+                self.blocked.move(hour, earlier)
                 self.rare = True
-                known.pool.block(name, hour)
+                known.pool.block(name, hour, earlier)
 
     def _answered(self, event: SendEvent, hour: int, known: Circumstances) -> ProviderWindows | None:
         """Count a final outcome at its provider, where one is named and there is room for it."""
@@ -326,7 +331,9 @@ class SubjectWindows:
         )
 
     def sweep(self, hour: int, horizon_hours: int, memory_s: int) -> None:
-        """Forget what no window can see any more. Changes no count; due once `hour` ≥ `swept_hour` + 24."""
+        """Forget what no window can see; due once `hour` ≥ `swept_hour` + 24. Changes no count of anything but what is
+        new: domains and networks that were not seen for a month are, when they come again.
+        """
         self.swept_hour, self.stirred = hour, True
         floor, oldest = hour - max(horizon_hours, CONTACT_HOURS), binding_floor(hour)
         self.volume.expire(hour, floor)
@@ -350,7 +357,7 @@ class SubjectWindows:
         if len(kept) < len(self.first_delivered):
             self.first_delivered = {item: first for item, first in self.first_delivered.items() if item in kept}
         addressed = self.addressed.last
-        if len(addressed) < len(self.domain_of):
+        if self.addressed.exact and len(addressed) < len(self.domain_of):
             self.domain_of = {item: domain for item, domain in self.domain_of.items() if item in addressed}
         if self.stash:
             self.stash = {

@@ -88,9 +88,7 @@ class Ingest:
         """Write an operator's question to a member; return and raise as `decide`."""
         return await self._word(draft, self._intake.admit_question)
 
-    async def override(
-        self, draft: Callable[[datetime], Override], rules: Collection[str]
-    ) -> tuple[Override, int]:
+    async def override(self, draft: Callable[[datetime], Override], rules: Collection[str]) -> tuple[Override, int]:
         """Write what an operator grants a member, where `rules` may be excepted; return and raise as `decide`."""
         return await self._word(draft, lambda override: self._intake.admit_override(override, rules))
 
@@ -118,9 +116,7 @@ class Ingest:
         self._closing = True
         self._waiting.set()
 
-    async def _word(
-        self, draft: Callable[[datetime], _Word], check: Callable[[_Word], None]
-    ) -> tuple[_Word, int]:
+    async def _word(self, draft: Callable[[datetime], _Word], check: Callable[[_Word], None]) -> tuple[_Word, int]:
         """Write what an operator says, once `check` lets it in."""
 
         def admit(received: datetime) -> _Word:

@@ -1,6 +1,7 @@
 """What an operator's monitoring sees: counters and gauges on a registry of our own, and log lines as JSON.
 
-Every metric label comes from a closed set, so that no caller can grow the registry. Nothing here holds an address.
+Every metric label comes from a closed set, of the code or of the policy, so that no caller can grow the registry.
+Nothing here holds an address.
 """
 
 import json
@@ -15,6 +16,7 @@ from labeler.reputation.definitions import VALUES
 
 REJECTIONS = frozenset({"TooOld", "FutureEvent", "InvalidEvent"})
 ENDINGS = frozenset({"ConsumerTooSlow", "FutureCursor", "InvalidRequest", "shutdown", "silent", "left", "failed"})
+NOTICES = frozenset({"breaker", "incident", "removed-domain", "abuse-report"})
 OTHER = "other"
 
 
@@ -40,6 +42,29 @@ class Metrics:
             "labeler_storage_failures", "Calls the storage did not serve.", ["log"], registry=registry
         )
         self.labels = Counter("labeler_labels", "Labels issued.", ["val", "neg"], registry=registry)
+        self.shadow = Counter(
+            "labeler_shadow",
+            "Label changes that were decided in shadow only.",
+            ["val", "rule"],
+            registry=registry,
+        )
+        self.notices = Counter(
+            "labeler_notices", "What people should look at that is no label.", ["kind"], registry=registry
+        )
+        self.breaker_closed = Gauge(
+            "labeler_breaker_closed",
+            "1 while rules may suspend; 0 once they suspended as many members as a day may bring.",
+            registry=registry,
+        )
+        self.incidents = Gauge(
+            "labeler_incidents", "Mailbox providers to blame for failures in these hours.", registry=registry
+        )
+        self.canary_disagreements = Gauge(
+            "labeler_canary_disagreements",
+            "Labels in force under one of two policies only.",
+            ["val", "side"],
+            registry=registry,
+        )
         self.resigned = Counter(
             "labeler_resigned_labels", "Labels signed anew after the label key changed.", registry=registry
         )
@@ -84,6 +109,14 @@ class Metrics:
     def issued(self, val: str, neg: bool) -> None:
         """Count one label."""
         self.labels.labels(val if val in VALUES else OTHER, "true" if neg else "false").inc()
+
+    def noticed(self, kind: str) -> None:
+        """Count one notice."""
+        self.notices.labels(kind if kind in NOTICES else OTHER).inc()
+
+    def disagreed(self, val: str, side: str, *, over: bool) -> None:
+        """Count a disagreement that began, or that is over."""
+        self.canary_disagreements.labels(val if val in VALUES else OTHER, side).inc(-1 if over else 1)
 
     def ended(self, reason: str) -> None:
         """Count one subscription that ended."""

@@ -51,11 +51,18 @@ class EmitEvent:
         draft = functools.partial(_draft, operator, did, kind, body)
         draft(ANY_TIME)  # what is wrong with the request shows here, before it waits for the log
         decision, position = await self._ingest.decide(draft)
-        # The decision is durable, and takes effect as soon as the pipeline gets there: an error would be a lie.
-        with contextlib.suppress(TimeoutError, Unavailable):
-            async with asyncio.timeout(PUBLISH_SECONDS):
-                await self._pipeline.reached(position)
+        await taken_in(self._pipeline, position)
         return _view(decision, position, body)
+
+
+async def taken_in(pipeline: Pipeline, position: int) -> None:
+    """Wait, for a while, until what an operator said is judged and what it leads to is published.
+
+    It is durable already, and takes effect as soon as the pipeline gets there: an error would be a lie.
+    """
+    with contextlib.suppress(TimeoutError, Unavailable):
+        async with asyncio.timeout(PUBLISH_SECONDS):
+            await pipeline.reached(position)
 
 
 def _subject(subject: dict[str, Any]) -> str:

@@ -1,10 +1,11 @@
 """The walk: read the input log, judge, sign, append, wake.
 
-Theory of operation. One task owns the judge. It reads records after its position, lets the judge step over them, signs
-what comes out and appends labels and checkpoint together, conditional on the checkpoint it wrote last. When the label
-log is unavailable the labels wait in memory and the same append is tried again; nothing is judged meanwhile. Time is an
-input: at the head of the log, a timer of the judge that has come due is written to the log as a `Tick` and comes back
-like everything else. `Corrupt` is never caught here; it ends the process.
+Theory of operation. One task owns the judge. It reads records after its position, lets the judge step over them (what
+comes out besides labels stays with the oversight), signs the labels and appends them together with the checkpoint,
+conditional on the checkpoint it wrote last. When the label log is unavailable the labels wait in memory and the same
+append is tried again; nothing is judged meanwhile. Time is an input: at the head of the log, a timer of the judge that
+has come due is written to the log as a `Tick` and comes back like everything else. `Corrupt` is never caught here; it
+ends the process.
 """
 
 import asyncio
@@ -15,8 +16,9 @@ from collections.abc import Awaitable, Callable
 
 from labeler.errors import Unavailable
 from labeler.ports import Clock, Entry, LabelLog, TelemetryLog
-from labeler.reputation.judge import Emission, Judge
+from labeler.reputation.subject import Emission
 from labeler.service.observe import Metrics
+from labeler.service.oversight import Oversight
 from labeler.service.signing import Pen
 from labeler.service.wake import Wake, wait
 
@@ -40,7 +42,7 @@ class Pipeline:
         self,
         telemetry: TelemetryLog,
         labels: LabelLog,
-        judge: Judge,
+        judge: Oversight,
         pen: Pen,
         clock: Clock,
         arrived: Wake,

@@ -1,8 +1,8 @@
 """Start-up: the input log is read once, and what the process must know is there again.
 
-The intake remembers every record, so that no event counts twice. The judge takes every record up to the checkpoint and
-its emissions are thrown away: those labels stand in the label log already. What lies behind the checkpoint is left to
-the pipeline, as if it had just come in.
+The intake remembers every record, so that no event counts twice. The judge takes every record up to the checkpoint, and
+what it says of them is thrown away: those labels stand in the label log already. What lies behind the checkpoint is
+left to the pipeline, as if it had just come in.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from labeler.errors import Corrupt
 from labeler.ports import TelemetryLog
 from labeler.reputation.inputs import Batch, PolicyActivated
 from labeler.reputation.intake import Intake
-from labeler.reputation.judge import Judge
+from labeler.service.oversight import Oversight
 
 PAGE = 64  # records; a record is a batch of up to 1 000 events
 
@@ -27,14 +27,14 @@ class Recovered(NamedTuple):
     policy: PolicyActivated | None
 
 
-async def recover(telemetry: TelemetryLog, checkpoint: int, judge: Judge, intake: Intake) -> Recovered:
+async def recover(telemetry: TelemetryLog, checkpoint: int, judge: Oversight, intake: Intake) -> Recovered:
     """Bring `judge` to `checkpoint` and `intake` to the head of the log; raises `Corrupt` when the log is shorter."""
     head, received, heard, policy = 0, None, None, None
     while page := await telemetry.read(head, PAGE):
         for position, record in page:
             intake.remember(record)
             if position <= checkpoint:
-                judge.step(record)
+                judge.replay(record)
             head, received = position, record.received
             if isinstance(record, Batch):
                 heard = record.received

@@ -12,12 +12,14 @@ from labeler.atproto.syntax import format_datetime
 from labeler.errors import BadInput, Unavailable
 from labeler.ports import Clock, LabelLog, LabelQuery, Sequenced
 from labeler.reputation.definitions import DEFINITIONS, MAIL_REMOVED, MAIL_SUSPENDED, MAIL_THROTTLED, Definition
+from labeler.reputation.evidence import ppm
 from labeler.reputation.judge import Judge
-from labeler.reputation.policy import Policy
+from labeler.reputation.policy import Bar, Policy, Rule
 from labeler.reputation.standing import standing
 from labeler.service.access import forbidden, may_see
 from labeler.service.http import Call
 from labeler.service.ingest import Ingest
+from labeler.service.override import grant_record
 
 MAX_LABELS_A_URI: Final = 250
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)  # as `now` of a query: nothing has expired yet
@@ -32,9 +34,14 @@ class GetStanding:
 
     async def answer(self, call: Call) -> dict[str, Any]:
         """Answer state, labels, tier and caps; to operators and the member itself also the numbers behind them."""
-        did = call.params["did"]
-        found = standing(self._judge, did, self._clock.now())
-        return found.full() if may_see(call.caller, did) else found.public
+        did, now = call.params["did"], self._clock.now()
+        found = standing(self._judge, did, now)
+        if not may_see(call.caller, did):
+            return found.public
+        subject = self._judge.subjects.get(did)
+        grant = subject.member.grant if subject is not None else None
+        granted = {"override": grant_record(grant)} if grant is not None and grant.stands(now) else {}
+        return found.full() | granted
 
 
 class GetEvidence:
@@ -81,18 +88,41 @@ class GetPolicy:
         self._ingest = ingest
 
     async def answer(self, _: Call) -> dict[str, Any]:
-        """Answer hash, text and the table of labels; raises `Unavailable` before the first policy."""
+        """Answer hash, text, rules and the table of labels; raises `Unavailable` before the first policy."""
         policy = self._judge.policy
         if policy is None:
             raise Unavailable("no policy is in force yet")
         answer: dict[str, Any] = {
             "hash": policy.hash,
+            "name": policy.name,
+            "mode": policy.mode.value,
+            "rules": [_rule(rule) for rule in policy.rules],
             "labels": [_enforcement(definition, policy) for definition in DEFINITIONS],
         }
         written = self._ingest.policy
         if written is not None and hashlib.sha256(written.text.encode()).hexdigest() == policy.hash:
             answer |= {"policy": written.text, "activatedAt": format_datetime(written.received)}
         return answer
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "id": rule.id,
+        "family": rule.family,
+        "metric": rule.metric,
+        "mode": rule.mode.value,
+        "windowSeconds": rule.window.seconds,
+        "summary": rule.summary,
+        "source": rule.source,
+        "throttle": _bar(rule.throttle),
+        "exitBelowPpm": ppm(rule.exit_below),
+    }
+    return row | ({"suspend": _bar(rule.suspend)} if rule.suspend is not None else {})
+
+
+def _bar(bar: Bar) -> dict[str, Any]:
+    row: dict[str, Any] = {"thresholdPpm": ppm(bar.above), "minEvents": bar.min_events}
+    return row | ({"confidencePpm": ppm(bar.confidence)} if bar.confidence is not None else {})
 
 
 def _enforcement(definition: Definition, policy: Policy) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Populations of senders, run through the real judge: how often the honest are stopped, how soon the others. PURE, but
 for the random generator each run is given.
 
-Nothing else in the labeler imports numpy. Read in walking order: mixes, mail, goals, populations, ledger, passage,
-events_path, counts_path, counterfactual, runs, interval, tally.
+Nothing else in the labeler imports numpy. Read in walking order: mixes, mail, behaviours, goals, populations,
+reporting, ledger, passage, counterfactual, events_path, anonymous, counts_path, runs, interval, tally.
 """

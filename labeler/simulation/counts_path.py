@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from labeler.reputation.catalogue import Scale
 from labeler.reputation.counters import DistinctWindow
 from labeler.reputation.policy import Policy
 from labeler.reputation.windows import SubjectWindows
@@ -27,6 +28,7 @@ MINUTE_S: Final = 60
 _MINUTES_S: Final = 2 * HOUR_S + 10 * MINUTE_S  # a volume window asks for no older minutes
 
 _NEARLY: Final = 0.7
+_LEAST: Final = {Scale.MULTIPLE: 1.0, Scale.SHARE: 0.75, Scale.SURPRISE: 4.0}
 
 
 class Line(NamedTuple):
@@ -55,7 +57,6 @@ class CountsPath:
         }
         self._fates: list[int] = mail.fate.tolist()
         self._minutes = 0  # the first mail whose minute was not counted
-        self._changed = False
 
     def advance(self, passage: Passage, member: Member) -> None:
         """Count up to the next mail that may matter, and send it; or up to the next timer."""
@@ -63,8 +64,7 @@ class CountsPath:
         if windows.reached is not self._windows["reached"]:
             for name, window in self._windows.items():
                 setattr(windows, name, window)
-        if member.ledger.state is not None or self._changed:
-            self._changed = member.ledger.state is not None
+        if member.ledger.state is not None:
             self._send(passage, member, windows)
             return
         due = passage.judge.due()
@@ -82,7 +82,6 @@ class CountsPath:
         self._count_minutes(windows, member)
         self._minutes = member.position + 1
         self._events.advance(passage, member)
-        self._changed = member.ledger.state is not None
 
     def _may_cross(self, windows: SubjectWindows, at_s: int, fate: int) -> bool:
         """Whether an estimate lies above its bar once this mail is counted."""
@@ -119,6 +118,15 @@ class CountsPath:
                 minutes.add((START_S + at_s) // MINUTE_S)
             minutes.expire((START_S + at[last - 1] - _MINUTES_S) // MINUTE_S)
             self._minutes = last
+
+
+def countable(policy: Policy) -> bool:
+    """Whether no bar of the policy lies so low that mail which is only counted could cross it.
+
+    Caps are twice what the busiest hour and day bring, so an hour that begins anywhere is no multiple above 1; three
+    recipients in four never have domains of their own.
+    """
+    return all(rule.throttle.above >= _LEAST[rule.scale] for rule in policy.rules if rule.scale in _LEAST)
 
 
 def lines(policy: Policy) -> tuple[Line, ...]:

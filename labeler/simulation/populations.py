@@ -104,6 +104,7 @@ POPULATIONS: Final = (
         sends(0.05),
         Goal(transitions=1.0),
         counted=True,
+        through=9_000,
     ),
     Population(
         "list-buyer-20",
@@ -157,6 +158,7 @@ POPULATIONS: Final = (
         (10, 50, 200),
         is_lured(0.01, 0.2, domains=2),
         Goal(false_suspend=0.0),
+        through=6_000,
     ),
     Population(
         "many-hostile-domains",

@@ -15,15 +15,15 @@ import numpy as np
 from labeler.reputation.inputs import PolicyActivated
 from labeler.reputation.judge import Judge
 from labeler.reputation.policy import Policy
-from labeler.simulation.counts_path import CountsPath
+from labeler.simulation.counts_path import CountsPath, countable
 from labeler.simulation.events_path import EventsPath
 from labeler.simulation.mail import START
 from labeler.simulation.passage import Outcome, Passage
 from labeler.simulation.populations import NAMED, Population
 
 LABELER: Final = "did:web:simulate.invalid"  # source of labels that nobody signs
-_QUICK_RUNS: Final = (10, 2_000)  # the fewest and the most of a cell, when nobody says how many
-_QUICK_LOOKS: Final = 15_000  # of the judge at a cell
+_QUICK_RUNS: Final = (6, 2_000)  # the fewest and the most of a cell, when nobody says how many
+_QUICK_LOOKS: Final = 12_000  # of the judge at a cell
 _LOOKS_A_TASK: Final = 10_000
 _A_RUN: Final = 60  # looks that a run costs before the first mail
 _A_COUNTED_MAIL: Final = 0.015  # looks that one costs
@@ -102,8 +102,8 @@ def run(
     scripts = population.behaviour(rng, volume, days, policy.caps)
     shared = {id(part): part for part in (policy, *policy.rules)}  # nothing writes to them
     passage = Passage(copy.deepcopy(judge, shared), scripts)
-    path = CountsPath(scripts[0].mail, policy) if population.counted and count else EventsPath()
-    return passage.run(path, days)
+    counted = population.counted and count and countable(policy)
+    return passage.run(CountsPath(scripts[0].mail, policy) if counted else EventsPath(), days)
 
 
 def activated_policy(judge: Judge) -> Policy:

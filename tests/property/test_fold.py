@@ -1,7 +1,6 @@
 """The fold under any history: order, replay, reading and forgetting change nothing, and what it says holds together."""
 
 import copy
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -27,7 +26,7 @@ from labeler.reputation.inputs import (
 from labeler.reputation.judge import Emission, Judge
 from labeler.reputation.policy import parse_policy
 from labeler.reputation.standing import standing
-from labeler.reputation.windows import CountWindow, DistinctWindow, SubjectWindows
+from labeler.reputation.windows import SubjectWindows
 
 SHIPPED = (Path(labeler.__file__).parent / "policy.toml").read_text()
 STRICT = SHIPPED.replace('terms = ["24h", "72h", "7d"] ', 'terms = ["5h", "9h"] ').replace(
@@ -370,111 +369,3 @@ def test_the_breaker_is_never_exceeded(deeds: list[tuple[int, int]]) -> None:
                 suspended.append((now, pool))
         in_a_day = [size for moment, size in suspended if moment > now - DAY]
         assert len(in_a_day) <= max(2, *(size // 20 for size in in_a_day), 2)
-
-
-MESSAGES = st.lists(
-    st.tuples(
-        st.integers(0, 150),  # hours after the start
-        st.integers(0, 12),  # recipient
-        st.sampled_from([Kind.DELIVERED, Kind.BOUNCED, Kind.COMPLAINED, None]),
-    ),
-    max_size=25,
-)
-
-
-def told_of(messages: list[tuple[int, int, Kind | None]]) -> Iterator[SendEvent]:
-    for number, (hours, recipient, outcome) in enumerate(messages):
-        about: dict[str, Any] = {
-            "did": DIDS[0],
-            "at": START + hours * HOUR,
-            "message_id": f"m{number}",
-            "recipient": f"{recipient:032x}",
-            "recipient_domain": f"d{recipient % 5}.example",
-            "domain": f"shop{recipient % 2}.example",
-        }
-        yield SendEvent(id=f"a{number}", kind=Kind.ACCEPTED, **about)
-        if outcome is not None:
-            yield SendEvent(id=f"o{number}", kind=outcome, status="5.1.1", **about)
-
-
-def counts_of(events: list[SendEvent], cuts: int, looks: Callable[[Judge], object]) -> dict[str, list[int]]:
-    """Every window's count after the events came in so many batches, all within the week they may be late."""
-    judge = Judge(SRC)
-    judge.step(PolicyActivated(START, SHIPPED))
-    size = max(1, len(events) // cuts)
-    for number, index in enumerate(range(0, len(events), size)):
-        judge.step(
-            Batch(START + 150 * HOUR + number * timedelta(minutes=7), RELAY, tuple(events[index : index + size]))
-        )
-        looks(judge)
-    if not events:
-        return {}
-    windows, first = judge.subjects[DIDS[0]].windows, int(START.timestamp()) // 3600
-    names = [
-        "accepted",
-        "addressed",
-        "recipient_domains",
-        "delivered",
-        "reached",
-        "invalid",
-        "complained",
-        "acceptances",
-    ]
-    counts = {name: [getattr(windows, name).count(first + hour) for hour in range(-2, 155, 3)] for name in names}
-    counts |= {
-        f"{name} {part}": [getattr(item, part).total]
-        for name, item in windows.by_domain.items()
-        for part in item.__slots__
-    }
-    return counts | {
-        "contacts": [windows.first_contacts(first + hour) for hour in range(-2, 155, 5)],
-        "unbound": [windows.unbound],
-    }
-
-
-@settings(max_examples=60)
-@given(MESSAGES, st.integers(1, 12), st.randoms(use_true_random=False))
-def test_however_events_are_cut_into_batches_the_windows_are_the_same(
-    messages: list[tuple[int, int, Kind | None]], cuts: int, random: Random
-) -> None:
-    events = list(told_of(messages))
-    shuffled = random.sample(events, len(events))
-    straight = counts_of(events, 1, lambda judge: None)
-    assert counts_of(shuffled, cuts, lambda judge: standing(judge, DIDS[0], START + 155 * HOUR)) == straight
-
-
-BUCKET = st.integers(0, 6)
-OPERATIONS = st.lists(
-    st.one_of(
-        st.tuples(st.just("record"), st.sampled_from("ab"), BUCKET),
-        st.tuples(st.just("record"), st.sampled_from("cd"), BUCKET),
-        st.tuples(st.just("count"), st.just(""), st.just(3)),
-        st.tuples(st.just("count"), st.just(""), BUCKET),
-        st.tuples(st.just("expire"), st.just(""), BUCKET),
-    ),
-    min_size=10,
-    max_size=60,
-)
-
-
-@settings(max_examples=400)
-@given(OPERATIONS)
-def test_windows_count_what_a_plain_list_would(operations: list[tuple[str, str, int]]) -> None:
-    """Under any interleaving. Only windows that begin at or after the last expiry may be asked."""
-    distinct, count, sights, floor = DistinctWindow(), CountWindow(), list[tuple[str, int]](), 0
-    for operation, item, bucket in operations:
-        if operation == "record":
-            distinct.record(item, bucket)
-            count.add(bucket)
-            sights.append((item, bucket))
-        elif operation == "expire":
-            distinct.expire(bucket)
-            count.expire(bucket)
-            floor = max(floor, bucket)
-            sights = [(name, seen) for name, seen in sights if seen >= bucket]
-        elif bucket >= floor:
-            inside = {name for name, seen in sights if seen >= bucket}
-            assert distinct.count(bucket) == len(inside)
-            assert sorted(distinct.items(bucket)) == sorted(inside)
-            assert count.count(bucket) == sum(seen >= bucket for _, seen in sights)
-        assert count.total == len(sights)

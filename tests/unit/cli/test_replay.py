@@ -88,7 +88,7 @@ def test_people_get_a_table(run: "Run", events: Path) -> None:
     heading, *rows = said.out.splitlines()
     assert heading.split() == ["at", "uri", "change", "until", "by", "why"]
     assert "+mail-throttled" in rows[2]
-    assert "3 of " in rows[2]
+    assert "3 distinct recipients that do not exist, of 8 " in rows[2]
     assert "−mail-throttled" in rows[4]
 
 

@@ -10,9 +10,10 @@ import pytest
 import labeler
 from labeler.atproto import cbor
 from labeler.reputation.events import Kind, SendEvent
-from labeler.reputation.inputs import Batch, Decision, PolicyActivated, Tick
-from labeler.reputation.judge import Emission, Judge
+from labeler.reputation.inputs import Batch, Decision, Override, PolicyActivated, Question, Tick
+from labeler.reputation.judge import Judge
 from labeler.reputation.policy import Policy, parse_policy
+from labeler.reputation.subject import Emission
 
 POLICY = (Path(labeler.__file__).parent / "policy.toml").read_text(encoding="utf-8")
 RELAY, MEMBER, OPERATOR = "did:web:relay.example", "did:plc:member", "did:plc:operator"
@@ -20,12 +21,19 @@ FRIDAY = datetime(2026, 3, 6, 12, tzinfo=UTC)
 SIGNS = {"apply": "+", "renew": "~", "negate": "-"}
 
 
-def sign(emission: Emission) -> str:
-    """A label change in one word: +val applied, ~val renewed, -val negated."""
+def evidence(emission: Emission) -> dict[str, Any]:
+    """The record behind a label change."""
     record = cbor.decode(emission.evidence)
     assert isinstance(record, dict)
-    assert (emission.label.neg is True) == (record["change"] == "negate")
-    return SIGNS[str(record["change"])] + emission.label.val
+    return record
+
+
+def sign(emission: Emission) -> str:
+    """A label change in one word: +val applied, ~val renewed, -val negated; in brackets where it is only pretended."""
+    change = str(evidence(emission)["change"])
+    assert (emission.label.neg is True) == (change == "negate")
+    word = SIGNS[change] + emission.label.val
+    return f"({word})" if emission.shadow else word
 
 
 class Story:
@@ -60,20 +68,27 @@ class Story:
         at: datetime | None = None,
         recipient: int | None = None,
         at_domain: str | None = None,
+        **fields: Any,
     ) -> list[SendEvent]:
         """One message to one recipient, a new one unless named, and what became of it (a status, or nothing yet)."""
         self._count += 1
         number = self._count if recipient is None else recipient
         who = {
+            "domain": "shop.example",
             "message_id": f"<m{self._count}@relay>",
             "recipient": f"{number:032x}",
             "recipient_domain": at_domain or f"d{number % 5}.example",
-        }
-        events = [self.event(Kind.ACCEPTED, did, at, domain="shop.example", **who)]
+        } | fields
+        events = [self.event(Kind.ACCEPTED, did, at, **who)]
         if outcome is not None:
             kind = {"2": Kind.DELIVERED, "4": Kind.DEFERRED, "5": Kind.BOUNCED}[outcome[0]]
-            events.append(self.event(kind, did, at, domain="shop.example", status=outcome, **who))
+            events.append(self.event(kind, did, at, status=outcome, **who))
         return events
+
+    def about(self, message: SendEvent, kind: Kind, **fields: Any) -> SendEvent:
+        """What became of a message, told now."""
+        bound = {"message_id": message.message_id, "recipient": message.recipient, "domain": message.domain}
+        return self.event(kind, message.did, **(bound | fields))
 
     def mail(self, good: int = 0, bad: int = 0, **fields: Any) -> list[str]:
         """One batch of mail: `good` messages delivered, `bad` ones to recipients that do not exist."""
@@ -95,6 +110,20 @@ class Story:
         decision = Decision(self.now, OPERATOR, did, apply=tuple(apply), negate=tuple(negate), duration_h=hours)
         return self._tell(self.judge.step(decision))
 
+    def ask(self, did: str = MEMBER) -> list[str]:
+        """An operator asks the member to explain."""
+        return self._tell(self.judge.step(Question(self.now, OPERATOR, did)))
+
+    def override(self, did: str = MEMBER, **granted: Any) -> list[str]:
+        """An operator grants the member something."""
+        return self._tell(self.judge.step(Override(self.now, OPERATOR, did, **granted)))
+
+    def notices(self) -> list[str]:
+        """What people were told since the last time, in short."""
+        told = [f"{notice.kind} {notice.about}" for notice in self.judge.notices]
+        self.judge.notices.clear()
+        return told
+
     def wait(self, **span: float) -> list[str]:
         """Let time pass; timers fire when they are due."""
         end, changes = self.now + timedelta(**span), list[str]()
@@ -111,7 +140,8 @@ class Story:
 
     def active(self, did: str = MEMBER) -> set[str]:
         """What a consumer of the stream holds to be active now."""
-        labels = {emission.label.val: emission.label for emission in self.emissions if emission.label.uri == did}
+        published = [emission.label for emission in self.emissions if not emission.shadow]
+        labels = {label.val: label for label in published if label.uri == did}
         return {val for val, label in labels.items() if label.is_active(self.now)}
 
     def last(self) -> Emission:

@@ -21,6 +21,7 @@ from labeler.atproto.label import Label, sign_label
 from labeler.atproto.service_auth import AuthPolicy
 from labeler.errors import Corrupt, Unavailable
 from labeler.ports import Entry
+from labeler.reputation.canary import Canary
 from labeler.reputation.inputs import Input
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
@@ -42,8 +43,11 @@ from labeler.service.ingest import Ingest
 from labeler.service.landing import landing
 from labeler.service.observe import Metrics
 from labeler.service.operator import EmitEvent
+from labeler.service.override import SetOverride
+from labeler.service.oversight import Oversight
 from labeler.service.pipeline import Pipeline
 from labeler.service.query import Labels
+from labeler.service.question import AskMember
 from labeler.service.rate import Rate, RateLimits
 from labeler.service.recover import recover
 from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
@@ -141,6 +145,8 @@ class Service:
     arrived: Wake = field(default_factory=Wake)
     published: Wake = field(default_factory=Wake)
     judge: Judge = field(default_factory=lambda: Judge(DID))
+    canary: Canary | None = None
+    policy_text: str = POLICY
     limits: StreamLimits = field(default_factory=StreamLimits)
     rate_limits: RateLimits = field(default_factory=RateLimits)
     corrupted: list[Corrupt] = field(default_factory=list)
@@ -152,11 +158,12 @@ class Service:
     async def start(self) -> None:
         bounds = await self.labels.bounds()
         intake = Intake()
-        recovered = await recover(self.telemetry, bounds.checkpoint, self.judge, intake)
+        oversight = Oversight(self.judge, self.metrics, self.clock, self.canary)
+        recovered = await recover(self.telemetry, bounds.checkpoint, oversight, intake)
         self.ingest = Ingest(self.telemetry, intake, self.clock, self.arrived, self.metrics, recovered)
         pen = Pen(Signer(), DID)
         self.pipeline = Pipeline(
-            self.telemetry, self.labels, self.judge, pen, self.clock, self.arrived, self.published, self.metrics
+            self.telemetry, self.labels, oversight, pen, self.clock, self.arrived, self.published, self.metrics
         )
         self.pipeline.start(bounds.checkpoint, bounds.head)
         self.streams = Streams(self.labels, self.published, LEXICONS, self.metrics, self.limits)
@@ -166,7 +173,7 @@ class Service:
             asyncio.create_task(self.pipeline.run(self.ingest.tick)),
         ]
         if recovered.policy is None:
-            await self.pipeline.reached(await self.ingest.activate(POLICY))
+            await self.pipeline.reached(await self.ingest.activate(self.policy_text))
         await self._listen()
 
     async def _listen(self) -> None:
@@ -213,6 +220,14 @@ class Service:
             "email.atmos.reputation.getPolicy": Query(GetPolicy(self.judge, self.ingest).answer, checked=True),
             "tools.ozone.moderation.emitEvent": Procedure(
                 EmitEvent(self.ingest, self.pipeline).answer, lambda caller: require_operator(caller, Role.TRIAGE)
+            ),
+            "email.atmos.operator.askMember": Procedure(
+                AskMember(self.judge, self.ingest, self.pipeline).answer,
+                lambda caller: require_operator(caller, Role.MODERATOR),
+            ),
+            "email.atmos.operator.setOverride": Procedure(
+                SetOverride(self.judge, self.ingest, self.pipeline).answer,
+                lambda caller: require_operator(caller, Role.ADMIN),
             ),
         }
 

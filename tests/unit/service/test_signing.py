@@ -14,7 +14,7 @@ from labeler.atproto.keys import PrivateKey
 from labeler.atproto.label import Label, sign_label, verify_label
 from labeler.errors import Corrupt, Unavailable
 from labeler.ports import Entry, LabelQuery, Resigned, Sequenced, Signer
-from labeler.reputation.judge import Emission
+from labeler.reputation.subject import Emission
 from labeler.service import signing
 from labeler.service.observe import Metrics
 from labeler.service.signing import BATCH, Pen, Rotation

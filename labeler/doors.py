@@ -1,0 +1,123 @@
+"""Settings → doors: which methods there are, who may call them, and how much one caller may ask.
+
+Nothing here knows an adapter: what stands behind the doors comes from `wiring`.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Iterator
+from typing import Final
+
+from labeler.atproto.service_auth import AuthPolicy
+from labeler.ports import Clock, DidResolver
+from labeler.service.access import (
+    Access,
+    Caller,
+    Operator,
+    Relay,
+    Role,
+    require_anyone,
+    require_operator,
+    require_relay,
+)
+from labeler.service.address import Network
+from labeler.service.http import Method, Procedure, Query, Subscription
+from labeler.service.labeler import Labeler
+from labeler.service.operator import EmitEvent
+from labeler.service.override import SetOverride
+from labeler.service.peer import Patience
+from labeler.service.query import Labels
+from labeler.service.question import AskMember
+from labeler.service.rate import Rate, RateLimits
+from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
+from labeler.service.self_check import SelfCheck
+from labeler.service.service_auth import ServiceAuth
+from labeler.service.stream import StreamLimits, Streams
+from labeler.service.submit import Submit
+from labeler.settings import Settings
+
+BATCHES_AT_ONCE: Final = 32  # twice what goes into one append, so that one group gathers while another is written
+
+
+def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: SelfCheck) -> dict[str, Method]:
+    """Every method by its NSID, with who may call it and how large a body may be."""
+    ingest, judge, clock = labeler.ingest, labeler.judge, labeler.clock
+    judged = (judge, ingest, labeler.pipeline)
+    labels = Labels(labeler.shown, clock, settings.service.did)
+    return {
+        "com.atproto.label.queryLabels": Query(self_check.agreeing(labels.answer)),
+        "com.atproto.label.subscribeLabels": Subscription(self_check.agreeing(streams.subscribe)),
+        "email.atmos.telemetry.submitEvents": Procedure(
+            Submit(ingest, labeler.metrics).answer,
+            require_relay,
+            settings.limits.batch_bytes,
+            raw=True,
+            turns=asyncio.Semaphore(BATCHES_AT_ONCE),
+        ),
+        "email.atmos.reputation.getStanding": Query(GetStanding(judge, clock).answer, checked=True, personal=True),
+        "email.atmos.reputation.getEvidence": Query(GetEvidence(labeler.labels).answer, require_anyone, checked=True),
+        "email.atmos.reputation.getPolicy": Query(GetPolicy(judge, ingest).answer, checked=True),
+        "tools.ozone.moderation.emitEvent": Procedure(
+            EmitEvent(ingest, labeler.pipeline).answer,
+            lambda caller: require_operator(caller, Role.TRIAGE),
+            settings.limits.json_bytes,
+        ),
+        "email.atmos.operator.askMember": Procedure(
+            AskMember(*judged).answer,
+            lambda caller: require_operator(caller, Role.MODERATOR),
+            settings.limits.json_bytes,
+        ),
+        "email.atmos.operator.setOverride": Procedure(
+            SetOverride(*judged).answer,
+            lambda caller: require_operator(caller, Role.ADMIN),
+            settings.limits.json_bytes,
+        ),
+    }
+
+
+def stream_limits(settings: Settings) -> StreamLimits:
+    """What one subscriber may ask."""
+    limits = settings.limits
+    return StreamLimits(
+        subscribers=limits.subscribers,
+        per_address=limits.subscribers_per_address,
+        buffer_bytes=limits.slow_consumer_bytes,
+        patience=Patience(ping=limits.ping_seconds, stuck=limits.slow_consumer_seconds, silent=limits.silent_seconds),
+        proxies=_proxies(settings),
+    )
+
+
+def rate(settings: Settings, clock: Clock) -> Rate:
+    """How often one caller may ask."""
+    limits = settings.limits
+    return Rate(
+        RateLimits(limits.relay_requests, limits.address_requests, limits.window_seconds), clock, _proxies(settings)
+    )
+
+
+def _proxies(settings: Settings) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(network) for network in settings.service.trusted_proxies)
+
+
+def members(settings: Settings) -> Iterator[tuple[str | None, Relay | Operator]]:
+    """Everybody the configuration names, with the hash of the token if there is one."""
+    for relay in settings.relays:
+        yield relay.token_sha256, Relay(relay.did)
+    for operator in settings.operators:
+        yield operator.token_sha256, Operator(operator.did, Role[operator.role.upper()])
+
+
+def access(settings: Settings, labeler: Labeler, dids: DidResolver) -> Access:
+    """Who is known, by token or by DID."""
+    known = list(members(settings))
+    policy = AuthPolicy(bare_audience=settings.identity.accept_bare_audience, localhost_issuer=settings.allow_local)
+    service_auth = ServiceAuth(
+        settings.service.did,
+        dids,
+        labeler.clock,
+        labeler.metrics,
+        known=[member.did for _, member in known],
+        policy=policy,
+    )
+    tokens: list[tuple[str, Caller]] = [(digest, member) for digest, member in known if digest is not None]
+    return Access(tokens, service_auth, [member for _, member in known])

@@ -1,0 +1,34 @@
+"""The labeler as one object: everything between the two logs, without a door to the outside."""
+
+from dataclasses import dataclass
+
+from labeler.ports import Clock, LabelLog, Signer, TelemetryLog
+from labeler.reputation.judge import Judge
+from labeler.service.ingest import Ingest
+from labeler.service.observe import Metrics
+from labeler.service.pipeline import Pipeline
+from labeler.service.policy_file import PolicyFile
+from labeler.service.signing import Rotation
+from labeler.service.wake import Wake
+
+
+@dataclass(frozen=True)
+class Labeler:
+    """Its parts, made once; whoever opens the logs closes them."""
+
+    clock: Clock
+    signer: Signer
+    telemetry: TelemetryLog
+    labels: LabelLog
+    judge: Judge
+    ingest: Ingest
+    pipeline: Pipeline
+    published: Wake
+    metrics: Metrics
+    policy: PolicyFile
+    rotation: Rotation | None  # while the log may hold signatures of an older key
+
+    @property
+    def shown(self) -> LabelLog:
+        """The label log as clients see it."""
+        return self.rotation or self.labels

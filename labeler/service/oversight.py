@@ -1,0 +1,122 @@
+"""What the judgement says that is no label: told to people, and published nowhere.
+
+Three things: what rules in shadow would have decided, notices (a suspension held back, a failing provider, an abuse
+report), and what a canary policy would publish otherwise. All of it is logged and counted. While the log is replayed at
+the start nothing is told: it was told before.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Final
+
+from labeler.ports import Clock
+from labeler.reputation.canary import Canary, Disagreement
+from labeler.reputation.inputs import Input
+from labeler.reputation.judge import Judge
+from labeler.reputation.subject import Emission, Notice
+from labeler.reputation.volume import HOUR_S
+from labeler.service.observe import Metrics
+
+GRACE: Final = timedelta(minutes=1)
+"""For how long the canary may be of another mind unnoticed: it fires its timers at their moment, and the judge's come
+back from the log a little later."""
+
+log = logging.getLogger(__name__)
+shadows = logging.getLogger("labeler.shadow")
+notices = logging.getLogger("labeler.notices")
+disagreements = logging.getLogger("labeler.canary")
+
+
+class Oversight:
+    """The judge, stepped, and whoever looks over its shoulder. `canary`, if there is one, sees what the judge sees."""
+
+    def __init__(self, judge: Judge, metrics: Metrics, clock: Clock, canary: Canary | None = None) -> None:
+        self._judge = judge
+        self._metrics = metrics
+        self._clock = clock
+        self._canary = canary
+        self._held = 0
+        metrics.breaker_closed.set_function(lambda: float(judge.may_suspend))
+        metrics.incidents.set_function(lambda: float(self._failing()))
+
+    def step(self, record: Input) -> list[Emission]:
+        """Take one record in and tell people what is theirs; return the labels to publish."""
+        emissions = self._judge.step(record)
+        for notice in self._judge.notices:
+            self._tell_notice(notice)
+        self._judge.notices.clear()
+        self._compare(record, emissions, tell=True)
+        for emission in emissions:
+            if emission.shadow:
+                self._tell_shadow(emission)
+        return [emission for emission in emissions if not emission.shadow]
+
+    def replay(self, record: Input) -> None:
+        """Take in a record whose labels stand in the label log already."""
+        emissions = self._judge.step(record)
+        self._judge.notices.clear()
+        self._compare(record, emissions, tell=False)
+
+    def due(self) -> datetime | None:
+        """When the judge's next timer fires, or None while nothing is pending."""
+        return self._judge.due()
+
+    def _failing(self) -> int:
+        """How many providers are to blame in this hour or the last one."""
+        hour = int(self._clock.now().timestamp()) // HOUR_S
+        stretches = self._judge.incidents.stretches.values()
+        return sum(any(last >= hour - 1 for _, last in stretch) for stretch in stretches)
+
+    def _tell_notice(self, notice: Notice) -> None:
+        self._metrics.noticed(notice.kind)
+        fields = {"kind": notice.kind, "about": notice.about, "since": notice.at}
+        notices.warning("%s: %s", notice.kind, notice.text, extra={"fields": fields})
+
+    def _tell_shadow(self, emission: Emission) -> None:
+        label = emission.label
+        negated = label.neg is True
+        self._metrics.shadow.labels(label.val, emission.rule).inc()
+        fields = {
+            "uri": label.uri,
+            "val": label.val,
+            "neg": negated,
+            "exp": label.exp,
+            "rule": emission.rule,
+            "reason": emission.reason,
+            "evidence": emission.evidence_cid,
+        }
+        shadows.info("in shadow: %s%s", "-" if negated else "", label.val, extra={"fields": fields})
+
+    def _compare(self, record: Input, emissions: list[Emission], *, tell: bool) -> None:
+        """Let the canary see the record, and count what it disagrees on."""
+        canary = self._canary
+        if canary is None:
+            return
+        try:
+            found = canary.take(record, emissions)
+        except Exception:
+            log.exception("the canary policy fell over; it is left out until the next start")
+            self._canary = None
+            self._metrics.canary_disagreements.clear()
+            return
+        for disagreement in found:
+            self._metrics.disagreed(disagreement.val, disagreement.side, over=disagreement.until is not None)
+            if tell:
+                _tell_disagreement(disagreement)
+        if tell and canary.held > self._held:
+            disagreements.warning("%s", canary.note)
+        self._held = canary.held
+
+
+def _tell_disagreement(found: Disagreement) -> None:
+    fields = {
+        "uri": found.did,
+        "val": found.val,
+        "side": found.side.value,
+        "since": found.since,
+        "until": found.until,
+        "rule": found.emission.rule,
+        "reason": found.emission.reason,
+    }
+    over = "no longer " if found.until is not None else ""
+    disagreements.info("%sonly the %s policy says %s", over, found.side.value, found.val, extra={"fields": fields})

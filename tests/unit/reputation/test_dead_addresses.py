@@ -1,0 +1,120 @@
+"""Addresses reported not to exist: from when on mail to them counts, and when they are alive again."""
+
+from itertools import permutations
+
+import pytest
+
+from labeler.reputation import dead_addresses as module
+from labeler.reputation.dead_addresses import REMEMBERED_S, DeadAddresses
+
+DAY_S = 86_400
+HOUR_S = 3_600
+
+
+def dead(at_s: int = 0, recipient: str = "a") -> DeadAddresses:
+    addresses = DeadAddresses()
+    addresses.die(recipient, at_s)
+    return addresses
+
+
+@pytest.mark.parametrize(
+    ("at_s", "counts"),
+    [(-5, False), (0, False), (1, True), (DAY_S, True), (REMEMBERED_S, True), (REMEMBERED_S + 1, False)],
+)
+def test_mail_counts_after_the_report_and_for_a_month(at_s: int, counts: bool) -> None:
+    addresses = dead()
+    assert addresses.sent("a", at_s) is counts
+    assert (addresses.sends.total, addresses.recipients.size) == (int(counts), int(counts))
+
+
+def test_mail_to_the_living_never_counts() -> None:
+    addresses = dead()
+    assert not addresses.sent("b", 10)
+    assert addresses.sends.total == 0
+
+
+def test_messages_are_counted_and_the_addresses_behind_them() -> None:
+    addresses = dead()
+    addresses.die("b", 0)
+    for at_s in (HOUR_S, HOUR_S + 1, 5 * HOUR_S):
+        assert addresses.sent("a", at_s)
+    assert addresses.sent("b", 5 * HOUR_S)
+    assert [addresses.sends.count(hour) for hour in (1, 2, 5, 6)] == [4, 2, 2, 0]
+    assert [addresses.recipients.count(hour) for hour in (1, 2, 5, 6)] == [2, 2, 2, 0]
+
+
+@pytest.mark.parametrize("order", list(permutations([50, 10, 30])))
+def test_of_several_reports_the_first_counts(order: tuple[int, ...]) -> None:
+    addresses = DeadAddresses()
+    for at_s in order:
+        addresses.die("a", at_s)
+    assert addresses.known == {"a": 10}
+
+
+def test_an_address_that_goes_on_bouncing_stays_dead() -> None:
+    addresses = DeadAddresses()
+    counted = 0
+    for day in range(100):
+        counted += addresses.sent("a", day * DAY_S)
+        addresses.die("a", day * DAY_S + 1)
+        if day % 10 == 0:
+            addresses.expire((day - 30) * 24)
+    assert counted == 97, "but for the first, and one a month: the memory is renewed by the next bounce"
+
+
+class TestDelivery:
+    def test_whoever_got_mail_later_is_alive(self) -> None:
+        addresses = dead(10)
+        addresses.revive("a", 11)
+        assert not addresses.sent("a", 20)
+
+    @pytest.mark.parametrize("at_s", [10, 5])
+    def test_mail_delivered_before_the_report_proves_nothing(self, at_s: int) -> None:
+        addresses = dead(10)
+        addresses.revive("a", at_s)
+        assert addresses.sent("a", 20)
+
+    def test_the_living_need_no_revival(self) -> None:
+        addresses = dead(10)
+        addresses.revive("b", 20)
+        assert addresses.known == {"a": 10}
+
+    def test_it_may_die_again(self) -> None:
+        addresses = dead(10)
+        addresses.revive("a", 20)
+        addresses.die("a", 30)
+        assert [addresses.sent("a", at_s) for at_s in (25, 30, 31)] == [False, False, True]
+
+
+def test_memory_is_bounded_and_the_known_ones_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EXACT_MAX", 3)
+    addresses = DeadAddresses()
+    for n in range(10):
+        addresses.die(f"address {n}", 10 + n)
+    assert list(addresses.known) == ["address 0", "address 1", "address 2"]
+    addresses.die("address 2", 5)
+    assert addresses.known["address 2"] == 5
+
+
+class TestSweep:
+    def test_hours_and_addresses_are_forgotten(self) -> None:
+        addresses = dead()
+        addresses.die("b", 9 * DAY_S)
+        addresses.sent("a", 9 * DAY_S)
+        addresses.expire(9 * 24)
+        assert (set(addresses.known), addresses.sends.total, addresses.recipients.size) == ({"a", "b"}, 1, 1)
+        addresses.expire(9 * 24 + 1)
+        assert (set(addresses.known), addresses.sends.total, addresses.recipients.size) == ({"b"}, 0, 0)
+
+    @pytest.mark.parametrize("died", range(30 * 24 - 240, 40 * 24 + 48, 24))
+    def test_it_makes_no_difference_to_mail_however_late_it_is_told(self, died: int) -> None:
+        """`died`: hours before the sweep. Mail of the week before it may still be reported after it."""
+        now = 2_000
+        for sent in range(now - 7 * 24, now + 24, 5):
+            told = []
+            for sweep in (False, True):
+                addresses = dead((now - died) * HOUR_S)
+                if sweep:
+                    addresses.expire(now - 720)
+                told.append(addresses.sent("a", sent * HOUR_S))
+            assert told[0] == told[1]
