@@ -10,7 +10,7 @@ from typing import Final
 
 from labeler.reputation.counters import DistinctWindow
 from labeler.reputation.intervals import wilson
-from labeler.reputation.metrics import Measurement, View
+from labeler.reputation.metrics import EXCUSABLE, Measurement, View
 from labeler.reputation.policy import Rule
 from labeler.reputation.volume import BASELINE_HOURS, HOUR_S
 
@@ -29,7 +29,7 @@ def measure_condition(name: str, rule: Rule, view: View, measured: Measurement, 
 def _min_distinct(rule: Rule, view: View, measured: Measurement, least: float) -> tuple[float, bool]:
     """Distinct recipient domains behind the failures of a rate; distinct addresses behind a count."""
     if rule.metric in _FAILED:
-        return _reaches(len(_failures(rule, view)), least)
+        return _reaches(len(_failures(rule, view, _away(rule, view))), least)
     return _reaches(measured.n, least)
 
 
@@ -67,15 +67,16 @@ def _elsewhere(rule: Rule, view: View, measured: Measurement, least: float) -> t
     Whoever owns a few domains can subscribe to anything and refuse it later; whoever bought a list fails everywhere.
     Where no other recipients are left there is nothing to compare, and the condition says nothing.
     """
-    failures = _failures(rule, view)
+    away = _away(rule, view)
+    failures = _failures(rule, view, away)
     worst = {domain for domain, _ in sorted(failures.items(), key=lambda item: (-item[1], item[0]))[: int(least)]}
     windows = view.windows
-    known = windows.reached if rule.metric == "invalid-recipient-rate" else windows.delivered
+    known = windows.reached if rule.metric == EXCUSABLE else windows.delivered
     if not known.exact or not windows.delivered.size:
         known = windows.addressed  # as the rate itself, while no delivery was ever reported
     if not known.exact:
         return 1.0, True  # too many recipients for one owner of a few domains
-    n = sum(_domain(view, recipient) not in worst for recipient in known.items(view.since))
+    n = sum(_domain(view, recipient) not in worst for recipient in known.items(view.since) if recipient not in away)
     if n == 0:
         return 1.0, True
     k = measured.k - sum(count for domain, count in failures.items() if domain in worst)
@@ -83,22 +84,28 @@ def _elsewhere(rule: Rule, view: View, measured: Measurement, least: float) -> t
     return lower, lower > rule.throttle.above
 
 
-def _failures(rule: Rule, view: View) -> Counter[str]:
-    """Failed recipients of the window by registrable domain, less those a provider's incident took away."""
+def _failures(rule: Rule, view: View, away: set[str]) -> Counter[str]:
+    """Failed recipients of the window by registrable domain, less those `away`."""
     failed: DistinctWindow | None = getattr(view.windows, _FAILED[rule.metric])
     if failed is None:
         return Counter()
-    away: set[str] = set()
-    if rule.metric == "invalid-recipient-rate":
-        for provider, stretches in view.setting.incidents.items():
-            there = view.windows.by_provider.get(provider)
-            if there is not None and there.invalid is not None:
-                away.update(
-                    recipient
-                    for recipient, hour in there.invalid.last.items()
-                    if any(first <= hour <= last for first, last in stretches)
-                )
     return Counter(_domain(view, recipient) for recipient in failed.items(view.since) if recipient not in away)
+
+
+def _away(rule: Rule, view: View) -> set[str]:
+    """Recipients that failed at a provider while it was to blame."""
+    away: set[str] = set()
+    if rule.metric != EXCUSABLE:
+        return away
+    for provider, stretches in view.setting.incidents.items():
+        there = view.windows.by_provider.get(provider)
+        if there is not None and there.invalid is not None:
+            away.update(
+                recipient
+                for recipient, hour in there.invalid.last.items()
+                if any(first <= hour <= last for first, last in stretches)
+            )
+    return away
 
 
 def _domain(view: View, recipient: str) -> str:

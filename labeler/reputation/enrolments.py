@@ -1,7 +1,8 @@
 """Who is enrolled with which domains, and what follows from sharing one or bringing back a removed one.
 
-Events may come late and in any order: the newest about a domain says what is true. An event that names no domain speaks
-for the account as such; one that says the account left speaks for all its domains.
+Events may come late and in any order: the newest about a domain says what is true, and the newest enrolment what was
+agreed. An event that names no domain speaks for the account as such; one that says the account left speaks for all its
+domains. What comes after a newer word about its domain is not heard any more; at worst, `since` begins later for it.
 """
 
 from collections.abc import Iterable

@@ -59,7 +59,7 @@ def test_an_address_that_goes_on_bouncing_stays_dead() -> None:
         addresses.die("a", day * DAY_S + 1)
         if day % 10 == 0:
             addresses.expire((day - 30) * 24)
-    assert counted == 97, "but for the first, and one a month: the memory is renewed by the next bounce"
+    assert counted == 96, "all but the first, and one a month, whose bounce renews the memory"
 
 
 class TestDelivery:

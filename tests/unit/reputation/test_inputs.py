@@ -6,9 +6,21 @@ import msgspec
 import pytest
 
 from labeler.reputation.events import SendEvent
-from labeler.reputation.inputs import Batch, Decision, Input, PolicyActivated, Tick, decode_input, encode_input
+from labeler.reputation.inputs import (
+    Batch,
+    Decision,
+    Input,
+    Override,
+    PolicyActivated,
+    Question,
+    Tick,
+    decode_input,
+    encode_input,
+)
 
 NOON = datetime(2026, 3, 6, 12, 0, 0, 123_000, tzinfo=UTC)
+RELAY, OPERATOR, MEMBER = "did:web:r.example", "did:plc:op", "did:plc:m"
+EVENT = SendEvent(id="e\n€", kind="new kind", did=MEMBER, at=NOON, smtp_code=250)
 
 
 @pytest.mark.parametrize(
@@ -16,22 +28,33 @@ NOON = datetime(2026, 3, 6, 12, 0, 0, 123_000, tzinfo=UTC)
     [
         Tick(NOON),
         PolicyActivated(NOON, 'name = "ümläut"'),
-        Decision(NOON, "did:plc:op", "did:plc:m"),
-        Decision(NOON, "did:plc:op", "did:plc:m", "comment", ("mail-throttled",), ("clean-sender",), 24, "why", "x-1"),
-        Batch(NOON, "did:web:r.example", ()),
-        Batch(
-            NOON, "did:web:r.example", (SendEvent(id="e", kind="new kind", did="did:plc:m", at=NOON, smtp_code=250),)
-        ),
+        Decision(NOON, OPERATOR, MEMBER),
+        Decision(NOON, OPERATOR, MEMBER, "comment", ("mail-throttled",), ("clean-sender",), 24, "why", "x-1"),
+        Question(NOON, OPERATOR, MEMBER),
+        Question(NOON, OPERATOR, MEMBER, "What was this?"),
+        Override(NOON, OPERATOR, MEMBER),
+        Override(NOON, OPERATOR, MEMBER, ("velocity", "domain-spray"), 500, 5_000, 48, "a launch"),
+        Batch(NOON, RELAY, ()),
+        Batch(NOON, RELAY, (EVENT,)),
     ],
+    ids=lambda record: type(record).__name__,
 )
 def test_what_was_written_is_read_again(record: Input) -> None:
-    assert decode_input(encode_input(record)) == record
+    read = decode_input(encode_input(record))
+    assert read == record
+    assert type(read) is type(record)
+
+
+def test_what_is_not_said_takes_no_room() -> None:
+    assert msgspec.msgpack.decode(encode_input(Override(NOON, OPERATOR, MEMBER))).keys() == {
+        *("type", "received", "operator", "did")
+    }
 
 
 def test_a_moment_keeps_its_place_in_time_whatever_its_zone() -> None:
     at = NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))
     (event,) = (SendEvent(id="e", kind="accepted", did="did:plc:m", at=at),)
-    read = decode_input(encode_input(Batch(NOON, "did:web:r.example", (event,))))
+    read = decode_input(encode_input(Batch(NOON, RELAY, (event,))))
     assert isinstance(read, Batch)
     assert read.events[0].at == NOON
     assert read.events[0].at.utcoffset() == timedelta(0)

@@ -88,7 +88,7 @@ class TestTheWindow:
         assert overdue(reports, 10**9, since_s=11) == (0, 0)
 
     def test_an_old_report_asked_about_now_is_open_from_now_on(self) -> None:
-        """Else an operator who looks after a month asks in vain: the report would leave the window before the answer is due."""
+        """Else the report would leave the window before the answer is due."""
         reports = AbuseReports()
         reports.report("r", 0, None, None)
         asked = 29 * DAY_S

@@ -1,4 +1,4 @@
-"""Who unsubscribed, and who works around it: by another spelling, another domain, another account, without the header."""
+"""Who unsubscribed, and who works around it: by another spelling of the address, another domain, another account."""
 
 from datetime import UTC, datetime
 from itertools import permutations

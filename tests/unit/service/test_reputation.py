@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from labeler.atproto.cbor import cid_of, encode
+from labeler.reputation.policy import parse_policy
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Service
@@ -42,6 +43,38 @@ async def test_the_public_sees_the_state_and_operators_the_numbers(service: "Ser
     assert {"findings", "headroom", "clears"} <= set(full)
     assert not {"findings", "headroom", "clears"} & set(public)
     assert await standing(service, "relay") == public
+
+
+async def test_the_public_part_is_these_fields_and_no_others(service: "Service", event: Any) -> None:
+    """A throttled newcomer with an open report and an override: nothing of it shows but the label and the caps."""
+    enrolled = {"tier": "new", "domain": "alice.example", "hourlyCap": 500}
+    await service.submit(event(1, kind="enrolled", **enrolled), event(2, kind="abuseReported", category="phishing"))
+    await service.emit()
+    override = {"did": "did:plc:alice", "exempt": ["velocity"]}
+    await service.call("POST", "/xrpc/email.atmos.operator.setOverride", json=override, token="admin")
+    public, full = await standing(service), await standing(service, "triage")
+    assert set(public) == {"did", "standing", "labels", "tier", "hourlyCap", "dailyCap"}
+    assert {frozenset(label) for label in public["labels"]} == {frozenset({"val", "cts"})}
+    assert [report["category"] for report in full["reports"]] == ["phishing"]
+    assert full["warmup"]["stage"] == "first-steps"
+    assert full["override"] == {"setBy": "did:plc:admin", "exempt": ["velocity"]}
+
+
+async def test_numbers_below_zero_and_words_in_any_script_can_be_answered(service: "Service", event: Any) -> None:
+    """A member better than the pool has a negative excess; relays name providers and categories as they like."""
+    name = "почта" * 50
+    words = {"provider": name, "domain": name, "recipientDomain": "пример.рф"}
+    mail = {"messageId": "m", "recipient": "a" * 32, **words}
+    refused = {"kind": "bounced", "smtpCode": 550, "status": "5.7.1", "did": "did:plc:bob"}
+    events = [event(1, **mail), event(2, kind="delivered", **mail), event(3, did="did:plc:bob", **mail)]
+    events += [event(4, **{**mail, **refused}), event(5, kind="abuseReported", category="спам" * 16)]
+    events += [event(6, kind="enrolled", tier="новый" * 12, domain=name)]
+    status, body = await service.submit(*events)
+    assert (status, body["rejected"]) == (200, [])
+    await service.pipeline.reached(service.ingest.position)
+    for did in ("did:plc:alice", "did:plc:bob"):
+        full = await standing(service, "triage", did)
+        assert {finding["rule"] for finding in full["findings"]} >= {"policy-blocks", "invalid-recipients"}
 
 
 async def test_a_wrong_token_is_not_quietly_the_public(service: "Service") -> None:
@@ -121,7 +154,29 @@ async def test_the_policy_is_public_with_what_each_label_means(service: "Service
     assert (rows["clean-sender"]["action"], rows["relay-member"]["action"]) == ("none", "none")
 
 
+async def test_the_rules_are_public_with_their_bars(service: "Service") -> None:
+    _, body, _ = await service.call("GET", POLICY)
+    assert (body["name"], body["mode"]) == ("default", "enforce")
+    rules = {rule["id"]: rule for rule in body["rules"]}
+    assert list(rules) == [rule.id for rule in parse_policy(body["policy"]).rules]
+    assert rules["invalid-recipients"] == {
+        "id": "invalid-recipients",
+        "family": "recipients",
+        "metric": "invalid-recipient-rate",
+        "mode": "enforce",
+        "windowSeconds": 7 * 86_400,
+        "summary": "too many recipients do not exist",
+        "source": rules["invalid-recipients"]["source"],
+        "throttle": {"thresholdPpm": 50_000, "minEvents": 3, "confidencePpm": 990_000},
+        "suspend": {"thresholdPpm": 100_000, "minEvents": 5, "confidencePpm": 990_000},
+        "exitBelowPpm": 30_000,
+    }
+    assert rules["invalid-recipients"]["source"]
+    assert "confidencePpm" not in rules["hourly-volume"]["throttle"]
+    assert "suspend" not in rules["velocity"]
+
+
 async def test_before_the_first_policy_there_is_no_answer(service: "Service") -> None:
-    service.judge.policy = None
+    service.judge._verdicts.policy = None
     status, body, _ = await service.call("GET", POLICY)
     assert (status, body["error"]) == (503, "NotEnoughResources")
