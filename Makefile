@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed
 NODE := tests/node/node_modules/.installed
 
-.PHONY: help setup demo test fuzz burst conformance conformance-table cover mutants check lint types imports format bench lock clean
+.PHONY: help setup demo test fuzz burst long-log simulate conformance conformance-table cover mutants check lint types imports format bench lock clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
@@ -51,6 +51,12 @@ fuzz: setup      ## fuzz a running service for BUDGET seconds (600), from SEED o
 
 burst: setup     ## 20 000 labels while 200 subscribers join at random cursors, with figures
 	@BURST=full $(BIN)/python -m pytest tests/e2e/test_burst.py -q -s --timeout=600
+
+long-log: setup  ## a million events through the real service; its log replays to what it published
+	@LONG_LOG=full $(BIN)/python -m pytest tests/e2e/test_long_log.py -q -s --timeout=600
+
+simulate: setup  ## populations of members against the shipped policy, long run: table and plots in build/simulation
+	@$(BIN)/labeler policy simulate --policy labeler/policy.toml --plots build/simulation $(ARGS)
 
 check: lint types imports  ## formatting, lint, types, import contracts
 

@@ -178,6 +178,14 @@ class FirstSeen:
         self.first[item] = bucket
         self.new[bucket] = self.new.get(bucket, 0) + 1
 
+    def renew(self, item: str, bucket: int) -> None:
+        """See `item` in `bucket` after so long that it is new again."""
+        known = self.first.get(item)
+        if known is not None:
+            self.new[known] -= 1
+            self.first[item] = bucket
+            self.new[bucket] = self.new.get(bucket, 0) + 1
+
     def count(self, since: int, until: int) -> int:
         """How many items were new in the buckets `since` … `until` − 1."""
         return sum(number for bucket, number in self.new.items() if since <= bucket < until)

@@ -222,7 +222,7 @@ class SubjectWindows:
         domain = registrable(event.recipient_domain)
         if self.recipient_domains.record(domain, hour) or (late and self.recipient_domains.exact):
             self.new_domains.record(domain, hour)
-        if new and len(self.domain_of) < EXACT_MAX:
+        if (new and len(self.domain_of) < EXACT_MAX) or (not late and self.domain_of.get(recipient, domain) != domain):
             self.domain_of[recipient] = domain
 
     def _look_back(self, event: SendEvent, recipient: str, at_s: int, known: Circumstances) -> None:
@@ -340,6 +340,8 @@ class SubjectWindows:
         if any(bound < oldest for bound in self.acceptances.values()):
             self.acceptances = {key: bound for key, bound in self.acceptances.items() if bound >= oldest}
         self.delivered.expire(floor - CONTACT_HOURS)  # a month before anything that may still be recorded or asked
+        for seen in (self.recipient_domains, self.clients):
+            seen.expire(floor - BINDING_HOURS)  # a late event must find what was seen in the month before it
         for window in self._windows():
             window.expire(floor)
         for rare in (self.auth_mail, self.dead, self.traps):
@@ -347,8 +349,8 @@ class SubjectWindows:
                 rare.expire(floor)
         if self.suppression is not None:
             self.suppression.expire(floor, hour * HOUR_S - memory_s)
-        self.new_domains.keep(self.recipient_domains, floor)
-        self.new_clients.keep(self.clients, floor)
+        self.new_domains.keep(self.recipient_domains, floor - BINDING_HOURS)
+        self.new_clients.keep(self.clients, floor - BINDING_HOURS)
         self._forget(floor, oldest)
 
     def _forget(self, floor: int, oldest: int) -> None:
@@ -369,8 +371,8 @@ class SubjectWindows:
         self.by_provider = {name: provider for name, provider in self.by_provider.items() if provider.answered.total}
 
     def _windows(self) -> Iterable[DistinctWindow | CountWindow | EventLedger]:
-        yield from (self.addressed, self.recipient_domains, self.reached, self.invalid, self.complained)
-        yield from (self.blocked, self.from_domains, self.clients, self.ledger)
+        yield from (self.addressed, self.reached, self.invalid, self.complained)
+        yield from (self.blocked, self.from_domains, self.ledger)
         for domain in self.by_domain.values():
             yield from (domain.accepted, domain.invalid)
         for provider in self.by_provider.values():
@@ -393,6 +395,18 @@ class SubjectWindows:
         if windows is None and len(self.by_domain) < DOMAINS_MAX:
             windows = self.by_domain[name] = DomainWindows()
         return windows
+
+
+def _saw(seen: DistinctWindow, new: FirstSeen, item: str, hour: int, *, late: bool) -> bool:
+    """Count `item`; tell whether it may be news: not seen for a month, or seen late."""
+    latest = seen.last.get(item)
+    unknown = seen.record(item, hour)
+    if unknown or late:
+        new.record(item, hour)
+    if latest is not None and hour > latest + CONTACT_HOURS:
+        new.renew(item, hour)
+        return True
+    return unknown or late
 
 
 def binding_floor(hour: int) -> int:

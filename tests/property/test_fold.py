@@ -23,9 +23,10 @@ from labeler.reputation.inputs import (
     decode_input,
     encode_input,
 )
-from labeler.reputation.judge import Emission, Judge
+from labeler.reputation.judge import Judge
 from labeler.reputation.policy import parse_policy
 from labeler.reputation.standing import standing
+from labeler.reputation.subject import Emission
 from labeler.reputation.windows import SubjectWindows
 
 SHIPPED = (Path(labeler.__file__).parent / "policy.toml").read_text()

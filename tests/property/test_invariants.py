@@ -24,7 +24,8 @@ from labeler.reputation.definitions import (
 )
 from labeler.reputation.events import Kind, SendEvent
 from labeler.reputation.inputs import Batch, Decision, PolicyActivated, Tick
-from labeler.reputation.judge import Emission, Judge
+from labeler.reputation.judge import Judge
+from labeler.reputation.subject import Emission
 
 POLICY = (Path(labeler.__file__).parent / "policy.toml").read_text()
 RELAY, RIVAL = "did:web:relay.example", "did:web:rival.example"
