@@ -12,9 +12,7 @@ from labeler.reputation.decisions import (
     Member,
     Situation,
     Verb,
-    apply_decision,
     decide,
-    enrolment,
     expire,
     renewal,
     settle,
@@ -22,13 +20,11 @@ from labeler.reputation.decisions import (
 )
 from labeler.reputation.definitions import CLEAN_SENDER, MAIL_REMOVED, MAIL_SUSPENDED, MAIL_THROTTLED, RELAY_MEMBER
 from labeler.reputation.findings import Finding, Severity
-from labeler.reputation.inputs import Decision
 from labeler.reputation.metrics import Measurement
 from labeler.reputation.policy import Policy
 
 NOW = datetime(2026, 3, 6, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-BLOCK_S = 7 * 86_400
 NOBODY: Mapping[str, ActiveLabel] = {}
 
 
@@ -241,6 +237,57 @@ class TestAThrottle:
         assert len(member.strikes) < 20
 
 
+class TestAPardon:
+    """Failures that were a provider's doing turned out to be behind a label."""
+
+    def test_lifts_a_throttle_at_once_and_leaves_no_strike(self, policy: Policy) -> None:
+        member = Member(active={MAIL_THROTTLED: label(age=HOUR)}, strikes=[NOW - 30 * DAY, NOW - HOUR])
+        (change,) = decide(member, situation(pardoned=True), policy, NOW, NOBODY)
+        assert (change.verb, change.val, change.actor) == (Verb.NEGATE, MAIL_THROTTLED, "incident")
+        assert change.reason == "the provider was to blame"
+        settle(member, change, NOW, by_operator=False)
+        assert (member.active, member.strikes) == ({}, [NOW - 30 * DAY])
+
+    def test_lifts_a_suspension_and_takes_the_strike_of_the_throttle_before_it(self, policy: Policy) -> None:
+        member = Member()
+        throttle = Change(Verb.APPLY, MAIL_THROTTLED, NOW + DAY, "invalid-recipients", "")
+        settle(member, throttle, NOW - HOUR, by_operator=False)
+        strong = found(policy, "invalid-recipients", Severity.SUSPEND)
+        assert decided(member, policy, situation(strong)) == ["apply mail-suspended", "negate mail-throttled"]
+        assert member.active[MAIL_SUSPENDED].since == NOW - HOUR
+        assert decided(member, policy, situation(pardoned=True)) == ["negate mail-suspended"]
+        assert member.strikes == []
+
+    def test_lifts_nothing_whose_cause_is_still_there(self, policy: Policy) -> None:
+        holds = found(policy, "invalid-recipients", holds=True)
+        member = Member(active={MAIL_THROTTLED: label(age=HOUR)})
+        assert decided(member, policy, situation(holds, pardoned=True)) == []
+        member = Member(active={MAIL_SUSPENDED: label(age=HOUR)})
+        other = found(policy, "complaints", Severity.THROTTLE)
+        assert decided(member, policy, situation(other, pardoned=True)) == []
+
+    @pytest.mark.parametrize("val", [MAIL_THROTTLED, MAIL_SUSPENDED])
+    @pytest.mark.parametrize("cause", ["complaints", "unreviewed", "removed-domain", "hourly-volume"])
+    def test_lifts_nothing_that_failures_never_led_to(self, policy: Policy, val: str, cause: str) -> None:
+        """A spammer suspended last week must not come free because a provider breaks today."""
+        member = Member(active={val: label(age=2 * HOUR, term=14 * DAY, actor=cause)})
+        assert decided(member, policy, situation(pardoned=True, fresh=100)) == []
+
+    def test_lifts_nothing_an_operator_set(self, policy: Policy) -> None:
+        member = Member(active={MAIL_THROTTLED: label(by_operator=True)})
+        assert decided(member, policy, situation(pardoned=True)) == []
+
+    def test_says_clean_at_once_where_that_is_proven(self, policy: Policy) -> None:
+        member = Member(active={MAIL_THROTTLED: label(age=HOUR)})
+        assert decided(member, policy, situation(pardoned=True, clean=True)) == [
+            "negate mail-throttled",
+            "apply clean-sender",
+        ]
+
+    def test_leaves_alone_who_has_nothing_to_be_pardoned(self, policy: Policy) -> None:
+        assert decided(Member(), policy, situation(pardoned=True)) == []
+
+
 class TestCleanSender:
     def test_is_said_when_proven_with_an_end(self, policy: Policy) -> None:
         member = Member()
@@ -309,99 +356,3 @@ def test_renewal_never_falls_between_two_milliseconds(policy: Policy) -> None:
     assert renewal(MAIL_THROTTLED, label(by_operator=True), policy) is None
     assert renewal(MAIL_SUSPENDED, label(), policy) is None
     assert renewal(RELAY_MEMBER, label(), policy) is None
-
-
-class TestEnrolment:
-    @pytest.mark.parametrize(
-        ("member", "enrolled", "changes"),
-        [
-            (Member(), True, ["apply relay-member"]),
-            (Member(), False, []),
-            (Member(active={RELAY_MEMBER: label(term=None)}), True, []),
-            (Member(active={RELAY_MEMBER: label(term=None)}), False, ["negate relay-member"]),
-            (Member(active={MAIL_REMOVED: label(term=None)}), True, []),
-            (Member(blocked={RELAY_MEMBER: NOW + HOUR}), True, []),
-            (Member(blocked={RELAY_MEMBER: NOW}), True, ["apply relay-member"]),
-            (Member(active={RELAY_MEMBER: label(age=DAY)}), True, ["apply relay-member"]),
-            (Member(active={RELAY_MEMBER: label(age=DAY)}), False, []),
-            (Member(active={MAIL_REMOVED: label(age=DAY)}), True, ["apply relay-member"]),
-        ],
-    )
-    def test_says_who_is_a_member_now(self, member: Member, enrolled: bool, changes: list[str]) -> None:
-        assert words(enrolment(member, enrolled, NOW)) == changes
-
-
-class TestAnOperator:
-    @staticmethod
-    def decides(
-        member: Member, apply: tuple[str, ...] = (), negate: tuple[str, ...] = (), hours: int | None = None
-    ) -> list[Change]:
-        decision = Decision(NOW, "did:plc:op", "did:plc:m", apply=apply, negate=negate, duration_h=hours)
-        changes = apply_decision(member, decision, NOW, BLOCK_S)
-        for change in changes:
-            settle(member, change, NOW, by_operator=True)
-        return changes
-
-    @pytest.mark.row(74)
-    def test_applies_with_or_without_an_end(self) -> None:
-        member = Member()
-        (change,) = self.decides(member, (MAIL_THROTTLED,), hours=48)
-        assert change == Change(Verb.APPLY, MAIL_THROTTLED, NOW + 48 * HOUR, "did:plc:op", "decided by an operator")
-        (change,) = self.decides(member, (MAIL_SUSPENDED,))[:1]
-        assert change.exp is None
-        assert member.active[MAIL_SUSPENDED].by_operator
-
-    @pytest.mark.row(71)
-    def test_re_applying_without_a_new_duration_emits_nothing_and_makes_it_a_human_s(self) -> None:
-        member = Member(active={MAIL_THROTTLED: label()})
-        assert self.decides(member, (MAIL_THROTTLED,)) == []
-        assert member.active[MAIL_THROTTLED] == label(by_operator=True)
-
-    def test_re_applying_with_a_duration_says_so(self) -> None:
-        member = Member(active={MAIL_THROTTLED: label()})
-        assert words(self.decides(member, (MAIL_THROTTLED,), hours=5)) == ["apply mail-throttled"]
-        assert member.active[MAIL_THROTTLED].exp == NOW + 5 * HOUR
-
-    def test_a_lift_negates_blocks_and_gives_a_clean_slate(self) -> None:
-        member = Member(active={MAIL_THROTTLED: label()})
-        assert words(self.decides(member, negate=(MAIL_THROTTLED,))) == ["negate mail-throttled"]
-        assert member.blocked == {MAIL_THROTTLED: NOW + 7 * DAY}
-        assert member.clean_slate == NOW
-
-    def test_a_lift_may_name_its_own_term(self) -> None:
-        member = Member()
-        assert self.decides(member, negate=(MAIL_SUSPENDED,), hours=2) == []
-        assert member.blocked == {MAIL_SUSPENDED: NOW + 2 * HOUR}
-
-    def test_taking_back_something_good_is_no_clean_slate(self) -> None:
-        member = Member(active={CLEAN_SENDER: label()})
-        assert words(self.decides(member, negate=(CLEAN_SENDER,))) == ["negate clean-sender"]
-        assert member.clean_slate is None
-
-    def test_applying_ends_a_block(self) -> None:
-        member = Member(blocked={MAIL_THROTTLED: NOW + DAY})
-        self.decides(member, (MAIL_THROTTLED,))
-        assert member.blocked == {}
-
-    @pytest.mark.parametrize(
-        ("applied", "changes"),
-        [
-            (MAIL_THROTTLED, ["apply mail-throttled", "negate clean-sender", "negate mail-suspended"]),
-            (
-                MAIL_REMOVED,
-                ["apply mail-removed", "negate clean-sender", "negate mail-suspended", "negate relay-member"],
-            ),
-        ],
-    )
-    def test_a_restriction_replaces_others_and_everything_good_beside_it(
-        self, applied: str, changes: list[str]
-    ) -> None:
-        member = Member(active={RELAY_MEMBER: label(), CLEAN_SENDER: label(), MAIL_SUSPENDED: label()})
-        assert words(self.decides(member, (applied,))) == changes
-
-    def test_what_is_taken_back_by_name_is_taken_back_once(self) -> None:
-        member = Member(active={CLEAN_SENDER: label()})
-        assert words(self.decides(member, (MAIL_THROTTLED,), (CLEAN_SENDER,))) == [
-            "negate clean-sender",
-            "apply mail-throttled",
-        ]

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from labeler.reputation import volume
 from labeler.reputation import windows as module
 from labeler.reputation.events import Kind, SendEvent
+from labeler.reputation.outcomes import Classifier
+from labeler.reputation.policy import Outcomes
+from labeler.reputation.pool import Pool
 from labeler.reputation.windows import (
     BINDING_HOURS,
     CONTACT_HOURS,
-    CountWindow,
-    DistinctWindow,
+    Circumstances,
     SubjectWindows,
     binding_floor,
 )
@@ -20,7 +23,9 @@ from labeler.reputation.windows import (
 RELAY, OTHER = "did:web:relay.example", "did:web:other.example"
 NOON = datetime(2026, 3, 6, 12, tzinfo=UTC)
 HOUR = int(NOON.timestamp()) // 3600
-CODES = frozenset({"5.1.1"})
+CLASSES = Classifier(
+    Outcomes(invalid_recipient=frozenset({"5.1.1"}), policy_block=frozenset({"5.7.*"}), configuration=frozenset())
+)
 
 
 def event(kind: Kind, number: int = 1, hours: float = 0, **fields: Any) -> SendEvent:
@@ -31,62 +36,14 @@ def event(kind: Kind, number: int = 1, hours: float = 0, **fields: Any) -> SendE
 
 
 def record(windows: SubjectWindows, item: SendEvent, *, relay: str = RELAY, oldest: int = 0) -> None:
-    windows.record(relay, item, int(item.at.timestamp()), oldest, CODES)
+    windows.record(item, int(item.at.timestamp()), Circumstances(relay, oldest, CLASSES, Pool()))
 
 
 def counts(windows: SubjectWindows, since: int = 0) -> dict[str, int]:
     """What the windows say, in words."""
-    names = ("accepted", "addressed", "recipient_domains", "delivered", "reached", "invalid", "complained")
-    return {name: getattr(windows, name).count(since) for name in names} | {"unbound": windows.unbound}
-
-
-class TestDistinctWindow:
-    def test_an_item_is_counted_once_however_often_it_is_seen(self) -> None:
-        window = DistinctWindow()
-        for item, bucket in [("a", 3), ("a", 3), ("a", 1), ("b", 2)]:
-            window.record(item, bucket)
-        assert [window.count(since) for since in range(5)] == [2, 2, 2, 1, 0]
-        assert list(window.items(3)) == ["a"]
-
-    def test_a_later_sight_moves_an_item_into_narrower_windows(self) -> None:
-        window = DistinctWindow()
-        window.record("a", 1)
-        assert window.count(5) == 0
-        window.record("a", 4)
-        assert window.count(5) == 0
-        window.record("a", 5)
-        assert window.count(5) == 1
-        window.record("a", 9)
-        assert window.count(5) == 1
-
-    def test_expiry_forgets_only_what_was_last_seen_before(self) -> None:
-        window = DistinctWindow()
-        for item, bucket in [("a", 1), ("b", 2), ("a", 3)]:
-            window.record(item, bucket)
-        window.count(3)
-        window.expire(1)
-        assert (window.last, window.count(3)) == ({"a": 3, "b": 2}, 1)
-        window.expire(3)
-        assert (window.last, window.alive, window.count(0)) == ({"a": 3}, {3: 1}, 1)
-
-
-class TestCountWindow:
-    def test_everything_is_counted_in_its_bucket(self) -> None:
-        window = CountWindow()
-        for bucket in (3, 3, 1):
-            window.add(bucket)
-        assert [window.count(since) for since in range(5)] == [3, 3, 2, 2, 0]
-        window.add(2)
-        assert (window.count(4), window.total) == (0, 4)
-
-    def test_expiry_forgets_old_buckets_and_says_so_in_the_total(self) -> None:
-        window = CountWindow()
-        for bucket in (3, 3, 1):
-            window.add(bucket)
-        window.expire(1)
-        assert window.total == 3
-        window.expire(2)
-        assert (window.buckets, window.total, window.count(0)) == ({3: 2}, 2, 2)
+    names = ("addressed", "recipient_domains", "delivered", "reached", "invalid", "complained")
+    accepted = {"accepted": windows.volume.accepted.count(since), "unbound": windows.unbound}
+    return accepted | {name: getattr(windows, name).count(since) for name in names}
 
 
 def test_an_outcome_counts_in_the_hour_its_message_was_accepted() -> None:
@@ -179,7 +136,7 @@ def test_mail_without_message_id_or_recipient_is_volume_and_nothing_else() -> No
     record(windows, event(Kind.ACCEPTED, 1, message_id=None, domain=None))
     record(windows, event(Kind.ACCEPTED, 2, recipient=None))
     assert counts(windows) == dict.fromkeys(counts(windows), 0) | {"accepted": 2, "addressed": 1}
-    assert windows.acceptances.last == {}
+    assert windows.acceptances == {}
     assert list(windows.by_domain) == ["shop.example"]
 
 
@@ -193,7 +150,7 @@ def test_a_bounce_without_a_domain_blames_no_domain() -> None:
 def test_an_unknown_kind_is_counted_and_judges_nobody() -> None:
     windows = SubjectWindows()
     for kind in ("of the future", "of another future"):
-        windows.record(RELAY, SendEvent(id="x", kind=kind, did="did:plc:m", at=NOON), HOUR * 3600, 0, CODES)
+        record(windows, SendEvent(id="x", kind=kind, did="did:plc:m", at=NOON))
     assert windows.kinds == {"other": 2}, "whatever kinds a relay makes up, they take no room"
     assert set(counts(windows).values()) == {0}
 
@@ -211,22 +168,21 @@ class TestBinding:
         for sweep in (False, True):
             windows = SubjectWindows()
             record(windows, event(Kind.ACCEPTED))
-            oldest = binding_floor(HOUR + BINDING_HOURS + 1, 168)
+            oldest = binding_floor(HOUR + BINDING_HOURS + 1)
             if sweep:
-                windows.sweep(HOUR + BINDING_HOURS + 1, 168)
+                windows.sweep(HOUR + BINDING_HOURS + 1, 168, 365 * 86_400)
             record(windows, event(Kind.DELIVERED, hours=BINDING_HOURS), oldest=oldest)
             assert (windows.delivered.last, windows.unbound) == ({}, 1)
 
     def test_an_acceptance_binds_for_nine_days(self) -> None:
         windows = SubjectWindows()
         record(windows, event(Kind.ACCEPTED))
-        windows.sweep(HOUR + BINDING_HOURS, 168)
-        record(windows, event(Kind.DELIVERED, hours=200), oldest=binding_floor(HOUR + BINDING_HOURS, 168))
+        windows.sweep(HOUR + BINDING_HOURS, 168, 365 * 86_400)
+        record(windows, event(Kind.DELIVERED, hours=200), oldest=binding_floor(HOUR + BINDING_HOURS))
         assert windows.delivered.last == {f"{1:032x}": HOUR}
 
-    def test_a_longer_window_makes_acceptances_bind_longer(self) -> None:
-        assert binding_floor(1_000, 168) == 1_000 - BINDING_HOURS
-        assert binding_floor(1_000, 721) == 1_000 - 721
+    def test_how_long_it_binds_does_not_depend_on_the_policy(self) -> None:
+        assert binding_floor(1_000) == 1_000 - BINDING_HOURS
 
     def test_an_outcome_too_old_is_not_bound_by_a_late_acceptance(self) -> None:
         windows = SubjectWindows()
@@ -260,12 +216,12 @@ class TestFirstContact:
         windows, swept = SubjectWindows(), 0
         for hours in deliveries:
             if sweep and hours >= swept + 24:
-                windows.sweep(HOUR + hours, 169)
+                windows.sweep(HOUR + hours, 169, 365 * 86_400)
                 swept = hours
             for kind in (Kind.ACCEPTED, Kind.DELIVERED):
                 record(windows, event(kind, 1, hours, message_id=f"m{hours}"))
         if sweep:
-            windows.sweep(HOUR + now, 169)
+            windows.sweep(HOUR + now, 169, 365 * 86_400)
         record(windows, event(Kind.ACCEPTED, 1, now, message_id="now"))
         return windows.first_contacts(HOUR + now - 24) == 1
 
@@ -296,17 +252,17 @@ class TestFirstContact:
 class TestSweep:
     def test_what_no_window_sees_is_forgotten_and_the_rest_is_not(self) -> None:
         windows = SubjectWindows()
-        for number, hours in [(1, 0), (2, 400)]:
+        for number, hours in [(1, 0), (2, 1_000)]:
             record(windows, event(Kind.ACCEPTED, number, hours, recipient_domain=f"d{number}.example"))
             record(windows, event(Kind.BOUNCED, number, hours, status="5.1.1"))
             record(windows, event(Kind.COMPLAINED, number, hours))
             record(windows, event(Kind.DEFERRED, number + 10, hours))
-        before = counts(windows, HOUR + 400 - 169)
-        windows.sweep(HOUR + 400, 169)
-        assert counts(windows, HOUR + 400 - 169) | {"unbound": 2} == before
+        before = counts(windows, HOUR + 1_000 - 169)
+        windows.sweep(HOUR + 1_000, 169, 365 * 86_400)
+        assert counts(windows, HOUR + 1_000 - 169) | {"unbound": 2} == before
         assert counts(windows) == dict.fromkeys(counts(windows), 1) | {"delivered": 0}
-        assert windows.swept_hour == HOUR + 400
-        assert (windows.minutes.total, len(windows.acceptances.last), len(windows.stash)) == (1, 1, 1)
+        assert windows.swept_hour == HOUR + 1_000
+        assert (windows.volume.minutes.total, len(windows.acceptances), len(windows.stash)) == (1, 1, 1)
         assert windows.by_domain["shop.example"].accepted.total == windows.by_domain["shop.example"].invalid.total == 1
 
     def test_a_year_later_nothing_is_left(self) -> None:
@@ -314,27 +270,27 @@ class TestSweep:
         for number in range(100):
             record(windows, event(Kind.ACCEPTED, number, number))
             record(windows, event(Kind.DELIVERED, number, number))
-        windows.sweep(HOUR + 8_760, 169)
+        windows.sweep(HOUR + 8_760, 169, 365 * 86_400)
         assert set(counts(windows).values()) == {0}
         assert not windows.first_delivered
-        assert not windows.acceptances.last
-        assert not windows.minutes.buckets
+        assert not windows.acceptances
+        assert not windows.volume.minutes.buckets
 
     def test_one_late_report_keeps_no_old_ones_waiting(self) -> None:
         """A message is forgotten when all that waits for it is old, not when the last report of it was."""
         windows = SubjectWindows()
         record(windows, event(Kind.DEFERRED, hours=100))
         record(windows, event(Kind.DEFERRED, hours=0))
-        windows.sweep(HOUR + BINDING_HOURS + 50, 169)
+        windows.sweep(HOUR + BINDING_HOURS + 50, 169, 365 * 86_400)
         assert windows.unbound == 2
-        windows.sweep(HOUR + BINDING_HOURS + 101, 169)
+        windows.sweep(HOUR + BINDING_HOURS + 101, 169, 365 * 86_400)
         assert windows.unbound == 0
 
 
-def test_minutes_are_kept_for_an_hour_and_not_much_longer() -> None:
+def test_minutes_are_kept_for_two_hours_and_not_much_longer() -> None:
     windows = SubjectWindows()
-    for minute in range(300):
+    for minute in range(500):
         record(windows, event(Kind.ACCEPTED, minute, minute / 60))
-        assert windows.minutes.count(HOUR * 60 + minute - 65) == min(minute + 1, 66)
-    assert len(windows.minutes.buckets) <= module._MINUTES_KEPT
-    assert windows.accepted.count(0) == 300
+        assert windows.volume.minutes.count(HOUR * 60 + minute - 125) == min(minute + 1, 126)
+    assert len(windows.volume.minutes.buckets) <= volume._MINUTES_KEPT
+    assert windows.volume.accepted.count(0) == 500
