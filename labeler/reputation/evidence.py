@@ -100,7 +100,7 @@ def describe(finding: Finding) -> str:
     window = rule.window.text
     limit = f"{finding.bar.above * 100:g} %"
     if rule.scale is Scale.RATE and finding.bar.confidence is not None:
-        surely = f"at least {finding.compared:.1%} with {finding.bar.confidence * 100:g} % confidence, limit {limit}"
+        surely = f"at least {finding.compared:.2%} with {finding.bar.confidence * 100:g} % confidence, limit {limit}"
         return f"{measured.k} {terms.k}, of {measured.n} {terms.n} ({window}): {surely}"
     if rule.scale is Scale.EXCESS:
         pool_k, pool_n = measured.against or (0, 0)

@@ -22,7 +22,7 @@ def follow(passage: Passage, member: Member, now_s: int) -> bool | None:
         if record["val"] == MAIL_THROTTLED
     )
     if member.script.at_a_throttle is Reaction.KEEP_SILENT:
-        return _goes_in_silence(passage, member, parse_datetime(clears["at"]))
+        return _goes_in_silence(passage, member, parse_datetime(clears["at"])) if "at" in clears else None
     if "deliveries" not in clears:
         return None
     return _goes_with(passage, member, clears["deliveries"], parse_datetime(clears["notBefore"]))

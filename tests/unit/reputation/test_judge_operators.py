@@ -1,11 +1,13 @@
 """What operators decide, ask and grant, and what they are told to look at."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from labeler.reputation.events import Kind
-from tests.unit.reputation.conftest import Story
+from labeler.reputation.policy import Caps
+from tests.unit.reputation.conftest import POLICY, Story, evidence
 
 MEMBER, OTHER = "did:plc:member", "did:plc:other"
 DAY = timedelta(days=1)
@@ -76,3 +78,191 @@ class TestOperators:
     def test_a_decision_without_labels_emits_nothing(self, story: Story) -> None:
         story.mail(good=5, bad=3)
         assert story.decide() == []
+
+
+class TestQuestions:
+    def test_no_answer_in_two_days_suspends(self, story: Story) -> None:
+        story.batch(*story.message())
+        assert story.ask() == []
+        assert story.judge.due() == story.now + 2 * DAY
+        story.wait(hours=47)
+        story.batch(*story.message())
+        story.wait(minutes=59)
+        assert story.active() == set()
+        assert story.wait(minutes=1) == [SUSPENDED]
+        assert story.last().rule == "unanswered-question"
+
+    def test_an_answer_in_time_ends_it(self, story: Story) -> None:
+        story.ask()
+        story.wait(hours=47)
+        assert story.batch(story.event(Kind.ABUSE_ANSWERED)) == []
+        assert story.wait(days=30) == []
+
+    def test_a_question_right_after_a_lift_counts_too(self, story: Story) -> None:
+        story.decide(negate=["mail-throttled"])
+        story.ask()
+        assert story.judge.due() == story.now + 2 * DAY + timedelta(hours=1)
+        story.wait(hours=48)
+        story.batch(*story.message())
+        assert story.wait(hours=1) == [SUSPENDED]
+
+    def test_what_came_due_before_it_happens_before_it(self, story: Story) -> None:
+        story.mail(bad=5)
+        story.now += 15 * DAY
+        assert story.ask() == [THROTTLED]
+
+
+class TestOverrides:
+    def test_an_exempt_member_is_judged_by_the_other_rules_only(self, story: Story) -> None:
+        assert story.override(exempt=["invalid-recipients"]) == []
+        assert story.mail(bad=10) == []
+        member = story.judge.subjects[MEMBER].member
+        ids = {rule.id for rule in story.judge.rules_for(member, story.now)}
+        assert "invalid-recipients" not in ids
+        assert "complaints" in ids
+
+    def test_it_ends_with_its_term(self, story: Story) -> None:
+        story.override(exempt=["invalid-recipients"], duration_h=24)
+        assert story.mail(bad=10) == []
+        member = story.judge.subjects[MEMBER].member
+        story.wait(days=1)
+        assert len(story.judge.rules_for(member, story.now)) == len(story.judge.rules_for(member, story.now - DAY)) + 1
+        assert story.mail(good=1) == [SUSPENDED]
+        assert member.grant is None
+
+    def test_caps_replace_the_agreed_ones_each_by_itself(self, story: Story) -> None:
+        story.batch(story.event(Kind.ENROLLED, hourly_cap=20, daily_cap=200))
+        story.override(hourly_cap=50, duration_h=1)
+        member = story.judge.subjects[MEMBER].member
+        assert story.judge.caps(member, story.now) == Caps(hourly=50, daily=200)
+        assert story.judge.caps(member, story.now + timedelta(hours=1)) == Caps(hourly=20, daily=200)
+
+    def test_granting_nothing_takes_it_back_and_judges_at_once(self, story: Story) -> None:
+        story.override(exempt=["invalid-recipients"])
+        story.mail(bad=10)
+        assert story.override() == [SUSPENDED]
+        assert story.judge.subjects[MEMBER].member.grant is None
+
+    def test_without_a_policy_it_is_kept_and_no_rule_is_there(self, begin: Callable[..., Story]) -> None:
+        story = begin(policy=None)
+        assert story.override(daily_cap=7) == []
+        member = story.judge.subjects[MEMBER].member
+        assert story.judge.caps(member, story.now).daily == 7
+        assert story.judge.rules_for(member, story.now) == ()
+
+    def test_what_came_due_before_it_happens_before_it(self, story: Story) -> None:
+        story.mail(bad=5)
+        story.now += 15 * DAY
+        assert story.override(hourly_cap=5) == [THROTTLED]
+
+
+class TestAbuseReports:
+    @pytest.mark.parametrize(
+        ("category", "text"),
+        [
+            ("phishing", "immediate: abuse report e1, category phishing"),
+            ("scam", "urgent: abuse report e1, category scam"),
+            ("new-kind", "routine: abuse report e1, category new-kind"),
+            (None, "routine: abuse report e1, category none"),
+        ],
+    )
+    def test_people_are_told_how_soon_to_look_and_nobody_is_judged(
+        self, story: Story, category: str | None, text: str
+    ) -> None:
+        assert story.batch(story.event(Kind.ABUSE_REPORTED, category=category)) == []
+        assert [notice.text for notice in story.judge.notices] == [text]
+        assert story.notices() == [f"abuse-report {MEMBER}"]
+        assert story.wait(days=40) == []
+
+    def test_without_a_policy_they_are_routine(self, begin: Callable[..., Story]) -> None:
+        story = begin(policy=None)
+        story.batch(story.event(Kind.ABUSE_REPORTED, category="phishing"))
+        assert story.judge.notices[0].text.startswith("routine: ")
+
+    def test_asked_by_itself_silence_throttles_and_never_suspends(self, begin: Callable[..., Story]) -> None:
+        story = begin(policy=POLICY.replace("auto_ask = false", "auto_ask = true"))
+        old = story.now - 5 * DAY
+        assert story.batch(*(story.event(Kind.ABUSE_REPORTED, at=old) for _ in range(5))) == []
+        story.wait(hours=47)
+        story.batch(*story.message())
+        assert story.wait(minutes=59) == []
+        assert story.wait(minutes=1) == [THROTTLED]
+        assert story.last().rule == "unanswered-reports"
+        story.batch(*story.message())
+        assert SUSPENDED not in story.wait(days=20)
+
+
+class TestRemovedDomains:
+    @staticmethod
+    def removed(story: Story, domain: str = "shop.example") -> None:
+        """A member that enrolled a domain and was removed."""
+        story.batch(story.event(Kind.ENROLLED, domain=domain))
+        story.decide(apply=["mail-removed"])
+
+    def test_one_coming_back_under_another_name_is_suspended_and_told(self, story: Story) -> None:
+        self.removed(story)
+        changes = story.batch(story.event(Kind.ENROLLED, OTHER, domain="mail.shop.example"))
+        assert changes == ["+relay-member", SUSPENDED]
+        assert story.last().rule == "removed-domain"
+        assert story.notices() == [f"removed-domain {OTHER}"]
+        assert evidence(story.last())["reason"] == story.last().reason
+
+    def test_a_domain_only_sent_from_went_too(self, story: Story) -> None:
+        story.mail(good=1)
+        story.batch(*story.message(domain=None))
+        story.decide(apply=["mail-removed"])
+        assert SUSPENDED in story.batch(story.event(Kind.ENROLLED, OTHER, domain="shop.example"))
+
+    def test_an_account_without_a_domain_brings_none_back(self, story: Story) -> None:
+        self.removed(story)
+        assert story.batch(story.event(Kind.ENROLLED, OTHER)) == ["+relay-member"]
+
+    def test_it_does_not_suspend_the_removed_account_itself(self, story: Story) -> None:
+        self.removed(story)
+        assert story.batch(story.event(Kind.ENROLLED, domain="www.shop.example")) == []
+        assert story.notices() == []
+
+    def test_a_removal_taken_back_gives_its_domains_back(self, story: Story) -> None:
+        self.removed(story)
+        story.decide(negate=["mail-removed"])
+        assert story.batch(story.event(Kind.ENROLLED, OTHER, domain="shop.example")) == ["+relay-member"]
+
+    def test_a_removal_that_ended_by_itself_no_longer_counts(self, story: Story) -> None:
+        story.batch(story.event(Kind.ENROLLED, domain="shop.example"))
+        story.decide(apply=["mail-removed"], hours=24)
+        story.now += DAY
+        assert story.batch(story.event(Kind.ENROLLED, OTHER, domain="shop.example")) == ["+relay-member"]
+
+    def test_who_an_operator_let_have_it_may_leave_and_come_back(self, story: Story) -> None:
+        self.removed(story)
+        story.batch(story.event(Kind.ENROLLED, OTHER, domain="shop.example"))
+        assert story.decide(negate=["mail-suspended"], did=OTHER, hours=1) == ["-mail-suspended"]
+        story.wait(days=1)
+        assert story.batch(story.event(Kind.UNENROLLED, OTHER, domain="shop.example")) == ["-relay-member"]
+        story.wait(days=1)
+        assert story.batch(story.event(Kind.ENROLLED, OTHER, domain="shop.example")) == ["+relay-member"]
+
+    def test_before_a_policy_nobody_is_suspended_for_it(self, begin: Callable[..., Story]) -> None:
+        story = begin(policy=None)
+        self.removed(story)
+        assert story.batch(story.event(Kind.ENROLLED, OTHER, domain="shop.example")) == ["+relay-member"]
+
+
+class TestSharedDomains:
+    def test_who_left_one_member_is_not_written_to_by_the_next_with_its_domain(self, story: Story) -> None:
+        story.batch(story.event(Kind.ENROLLED, domain="shop.example"))
+        story.batch(story.event(Kind.ENROLLED, OTHER, domain="shop.example"))
+        mail = [story.message(recipient=n) for n in range(3)]
+        story.batch(*(event for message in mail for event in message))
+        story.batch(*(story.about(message[0], Kind.UNSUBSCRIBED) for message in mail))
+        story.wait(hours=2)
+        again = [event for n in range(3) for event in story.message(None, did=OTHER, recipient=n)]
+        assert story.batch(*again) == [SUSPENDED]
+        assert story.last().rule == "suppression-evasion"
+
+    def test_after_one_gave_the_domain_up_they_share_nothing(self, story: Story) -> None:
+        for did in (MEMBER, OTHER):
+            story.batch(story.event(Kind.ENROLLED, did, domain="shop.example"))
+        assert set(story.judge._sharers) == {"shop.example"}
+        story.batch(story.event(Kind.UNENROLLED, domain="shop.example"))
+        assert story.judge._sharers == {}
