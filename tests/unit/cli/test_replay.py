@@ -89,7 +89,7 @@ def test_people_get_a_table(run: "Run", events: Path) -> None:
     assert heading.split() == ["at", "uri", "change", "until", "by", "why"]
     assert "+mail-throttled" in rows[2]
     assert "3 distinct recipients that do not exist, of 8 " in rows[2]
-    assert "−mail-throttled" in rows[4]
+    assert any("−mail-throttled" in row for row in rows)
 
 
 def test_the_same_file_gives_the_same_bytes_in_every_packing_and_process(run: "Run", events: Path) -> None:
