@@ -1,21 +1,21 @@
 """The acceptable-use page under the policy we ship, sentence by sentence: who crosses a line, and who is left alone."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from labeler.atproto import cbor
 from labeler.reputation.definitions import ADVERSE
 from labeler.reputation.events import Kind, SendEvent
 
 if TYPE_CHECKING:
     from tests.unit.reputation.conftest import Story
 
-MEMBER, OTHER = "did:plc:member", "did:plc:other"
+MEMBER = "did:plc:member"
 GOOD, BAD, REFUSED = "2.0.0", "5.1.1", "5.7.1"
 THROTTLED, SUSPENDED = "+mail-throttled", "+mail-suspended"
-PHRASES = ("login-link", "password-reset", "mfa-otp")
+CODES = ("login-link", "password-reset", "mfa-otp")
 
 
 def enrol(story: "Story", did: str = MEMBER, domain: str = "shop.example", **fields: Any) -> list[str]:
@@ -39,16 +39,26 @@ def restrictions(story: "Story", did: str = MEMBER) -> list[str]:
     ]
 
 
-def steady_days(story: "Story", days: int, hourly: int = 2, domains: int = 7, **fields: Any) -> None:
-    """An hour of mail like any other, again and again, to the same twenty people."""
-    number = 0
-    for _ in range(days * 24):
-        people = [(number + n) % 20 for n in range(hourly)]
-        story.batch(
-            *(event for n in people for event in story.message(recipient=n, at_domain=f"a{n % domains}.example"))
-        )
-        number += hourly
+def steady_days(story: "Story", days: int) -> None:
+    """Two messages an hour, every hour, to the same twenty people."""
+    for hour in range(days * 24):
+        for person in (2 * hour % 20, (2 * hour + 1) % 20):
+            story.batch(*story.message(recipient=person, at_domain=f"a{person % 7}.example"))
         story.wait(hours=1)
+
+
+def an_hour_of(daily: int, hour: int) -> int:
+    """How many of a day's messages fall into an hour."""
+    return daily * (hour + 1) // 24 - daily * hour // 24
+
+
+def findings(story: "Story") -> list[dict[str, Any]]:
+    """What the evidence of the first suspension says was found."""
+    suspension = next(emission for emission in story.emissions if emission.label.val == "mail-suspended")
+    record = cbor.decode(suspension.evidence)
+    assert isinstance(record, dict)
+    assert isinstance(record["findings"], list)
+    return record["findings"]
 
 
 class TestSendOnYourOwnBehalf:
@@ -94,7 +104,7 @@ class TestBounces:
         for n in range(75):
             story.batch(*story.message(BAD if n % 10 in bad else GOOD, at_domain=f"a{n % 7}.example"))
             story.wait(minutes=24 * 60 / 50)
-        began = {e.label.val: e.emitted for e in reversed(story.emissions) if not e.label.neg}
+        began = {e.label.val: e.received for e in reversed(story.emissions) if not e.label.neg}
         assert restrictions(story) == ["mail-throttled by invalid-recipients", "mail-suspended by invalid-recipients"]
         assert timedelta(0) < began["mail-suspended"] - began["mail-throttled"] <= timedelta(days=1)
 
@@ -140,9 +150,8 @@ class TestPolicyBlocks:
 
     def test_an_excess_over_the_pool_at_one_provider_throttles_and_never_suspends(self, story: "Story") -> None:
         self.pool(story, REFUSED, 1)
-        assert story.batch(*letters(story, 50, provider="big.example")) == ["+clean-sender"]
-        blocked = letters(story, 200, REFUSED, provider="big.example")
-        assert story.batch(*blocked) == [THROTTLED, "-clean-sender"]
+        assert story.batch(*letters(story, 50, provider="big.example")) == []
+        assert story.batch(*letters(story, 200, REFUSED, provider="big.example")) == [THROTTLED]
         assert restrictions(story) == ["mail-throttled by policy-blocks"]
 
     def test_a_listing_of_the_shared_address_labels_nobody(self, story: "Story") -> None:
@@ -165,7 +174,7 @@ class TestComplaints:
         return [story.batch(story.about(mail[2 * n], Kind.COMPLAINED)) for n in range(complaints)]
 
     def test_in_a_small_mailing_the_second_throttles_and_the_third_suspends(self, story: "Story") -> None:
-        assert self.complain(story, 60, 3) == [[], [THROTTLED, "-clean-sender"], [SUSPENDED, "-mail-throttled"]]
+        assert self.complain(story, 60, 3) == [[], [THROTTLED], [SUSPENDED, "-mail-throttled"]]
 
     def test_three_in_ten_thousand_are_left_alone(self, story: "Story") -> None:
         assert self.complain(story, 10_000, 3) == [[]] * 3
@@ -185,13 +194,11 @@ class TestVolume:
         assert story.batch(*letters(story, 1, None)) == [SUSPENDED, "-mail-throttled"]
 
     @pytest.mark.parametrize(("refused", "expected"), [(25, ["mail-throttled by sustained-volume"]), (0, [])])
-    def test_refused_attempts_count_two_hours_in_a_row(
-        self, story: "Story", refused: int, expected: list[str]
-    ) -> None:
+    def test_refused_attempts_count_two_hours_in_a_row(self, story: "Story", refused: int, expected: list[str]) -> None:
         enrol(story, hourly_cap=40)
         for _ in range(2):
             story.batch(*letters(story, 30, None), *(story.event(Kind.REJECTED) for _ in range(refused)))
-            story.wait(minutes=59)
+            story.wait(minutes=65)
         assert restrictions(story) == expected
 
     def test_one_busy_hour_of_refusals_is_left_alone(self, story: "Story") -> None:
@@ -233,7 +240,7 @@ class TestVelocityAndSpray:
             story.wait(seconds=10)
         assert caught[THROTTLED] <= 40
         assert caught[THROTTLED] < caught[SUSPENDED] <= 150
-        assert {finding["rule"] for finding in _findings(story)} >= {"velocity", "domain-spray"}
+        assert {finding["rule"] for finding in findings(story)} >= {"velocity", "domain-spray-hour"}
 
     def test_a_weekly_newsletter_to_known_subscribers_is_left_alone(self, story: "Story") -> None:
         enrol(story, hourly_cap=500, daily_cap=1000)
@@ -254,9 +261,7 @@ class TestVelocityAndSpray:
     ) -> None:
         number = 0
         for _ in range(21 * 24):  # somebody who writes to firms all day, each at a domain of its own
-            if number < usual * (story.now.day + 31 * story.now.month):
-                pass
-            for _ in range(_share(usual, story.now.hour)):
+            for _ in range(an_hour_of(usual, story.now.hour)):
                 number += 1
                 story.batch(*story.message(at_domain=f"firm{number}.example"))
             story.wait(hours=1)
@@ -267,24 +272,8 @@ class TestVelocityAndSpray:
         assert any("domain-spray" in word for word in restrictions(story)) is sprays
 
 
-def _share(daily: int, hour: int) -> int:
-    """How many of a day's messages fall into an hour."""
-    return daily * (hour + 1) // 24 - daily * hour // 24
-
-
-def _findings(story: "Story") -> list[dict[str, Any]]:
-    from labeler.atproto import cbor
-
-    suspension = next(e for e in story.emissions if e.label.val == "mail-suspended")
-    record = cbor.decode(suspension.evidence)
-    assert isinstance(record, dict)
-    findings = record["findings"]
-    assert isinstance(findings, list)
-    return findings
-
-
 class TestAuthMail:
-    @pytest.mark.parametrize("category", PHRASES)
+    @pytest.mark.parametrize("category", CODES)
     def test_login_links_to_strangers_throttle(self, story: "Story", category: str) -> None:
         enrol(story)
         story.batch(*letters(story, 40, category=category))
@@ -298,8 +287,7 @@ class TestAuthMail:
         assert [story.batch(*code) for code in codes] == [[]] * 28 + [[THROTTLED]] + [[]]
         assert restrictions(story) == ["mail-throttled by auth-mail-flood"]
 
-    def test_an_honest_sign_up_service_is_left_alone(self, begin: Callable[..., "Story"]) -> None:
-        story = begin()
+    def test_an_honest_sign_up_service_is_left_alone(self, story: "Story") -> None:
         enrol(story)
         for first in range(0, 400, 5):
             for category in ("verification", "login-link", "mfa-otp"):

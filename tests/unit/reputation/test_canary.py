@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,8 @@ def bought(now: datetime, did: str = BUYER, first: int = 0, count: int = 9) -> B
     events: list[SendEvent] = []
     for number in range(first, first + count):
         kind, status = ("delivered", "2.0.0") if number % 3 else ("bounced", "5.1.1")
-        mail = {"message_id": f"m{number}", "recipient": f"{number:032x}", "recipient_domain": f"d{number}.example"}
+        mail: dict[str, Any] = {"message_id": f"m{number}", "recipient": f"{number:032x}"}
+        mail["recipient_domain"] = f"d{number}.example"
         events.append(SendEvent(f"{did} a{number}", "accepted", did, now, **mail))
         events.append(SendEvent(f"{did} o{number}", kind, did, now, status=status, **mail))
     return Batch(now, RELAY, tuple(events))
@@ -105,7 +107,7 @@ class TestCanary:
         began, ended = pair.told
         assert (began.side, began.val, began.until) == (Side.CANDIDATE, "mail-throttled", None)
         # Renewed every 12 h of 24 and every 48 h of 96 while the cause holds, 7 days: last at 168 h and at 144 h.
-        assert began.since == NOON + HOUR + timedelta(hours=168 + 12)
+        assert began.since == NOON + HOUR + timedelta(hours=168 + 24)
         assert ended == began._replace(until=NOON + HOUR + timedelta(hours=144 + 96))
 
     def test_recorded_activations_and_ticks_are_not_its_own(self) -> None:

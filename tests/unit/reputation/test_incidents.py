@@ -1,245 +1,251 @@
-"""Providers that fail by themselves, told from senders that fail at them."""
+"""Providers that fail by themselves: found by members with a past, excused where and when they fail, and only there."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import pytest
 
-from labeler.reputation import incidents as module
-from labeler.reputation.counters import DistinctWindow
+from labeler.reputation.events import Kind, SendEvent
 from labeler.reputation.incidents import Incidents
 from labeler.reputation.policy import Policy
 from labeler.reputation.pool import Pool
-from labeler.reputation.windows import ProviderWindows, SubjectWindows
+from labeler.reputation.volume import HOUR_S
+from labeler.reputation.windows import SubjectWindows
+from tests.unit.reputation.conftest import Story
 
-HOUR = 490_000
-WEEK = 7 * 24
-MX, REST = "mx.big.example", "mx.rest.example"
-
-
-@dataclass
-class Town:
-    """Members that send to two providers, and what was found so far."""
-
-    policy: Policy
-    pool: Pool = field(default_factory=Pool)
-    members: dict[str, SubjectWindows] = field(default_factory=dict)
-    incidents: Incidents = field(default_factory=Incidents)
-
-    def member(self, did: str, age: int = 2 * WEEK, elsewhere: int = 20, failed_elsewhere: int = 0) -> SubjectWindows:
-        """A member first heard of so many hours ago, and what became of its mail to the other provider."""
-        windows = self.members[did] = SubjectWindows()
-        windows.volume.accepted.add(HOUR - age)
-        self.mail(did, REST, elsewhere - failed_elsewhere, failed_elsewhere, HOUR - min(age, 30))
-        return windows
-
-    def mail(self, did: str, provider: str, good: int, bad: int = 0, hour: int = HOUR) -> None:
-        """So many answers of a provider, some of them that nobody is there."""
-        windows = self.members[did]
-        there = windows.by_provider.setdefault(provider, ProviderWindows())
-        for number in range(good + bad):
-            windows.volume.accepted.add(hour)
-            there.answered.add(hour)
-            self.pool.answer(provider, did, hour)
-            if number >= good:
-                there.invalid = there.invalid or DistinctWindow()
-                there.invalid.record(f"{hour} {number}", hour)
-                self.pool.fail(provider, did, hour)
-
-    def look(self) -> dict[str, list[str]]:
-        return self.incidents.look(self.pool, self.members.__getitem__, self.policy.incident)
+BIG, OTHER = "mx.big.example", "mx.other.example"
+GOOD, BAD = "2.0.0", "5.1.1"
+THROTTLED, SUSPENDED = "+mail-throttled", "+mail-suspended"
+ANNE, BERT, CARL, DORA = (f"did:plc:{name}" for name in ("anne", "bert", "carl", "dora"))
+CLEAN = (ANNE, BERT, CARL)
 
 
-@pytest.fixture
-def town(policy: Policy) -> Town:
-    """Three members with a past, none of whom failed yet."""
-    town = Town(policy)
-    for did in "abc":
-        town.member(did)
-    return town
+def send(story: Story, did: str, good: int = 0, bad: int = 0, provider: str = BIG, **fields: str) -> list[SendEvent]:
+    outcomes = [GOOD] * good + [BAD] * bad
+    return [event for status in outcomes for event in story.message(status, did=did, provider=provider, **fields)]
 
 
-def outage(town: Town, dids: str = "abc", hour: int = HOUR) -> None:
-    """Half of what each of them sent there comes back."""
+def settle_down(story: Story, dids: Sequence[str] = CLEAN, elsewhere: int = 25, at_big: int = 3) -> None:
+    """A good week of everybody, most of the mail yesterday."""
+    story.batch(*(event for did in dids for event in send(story, did, 1, provider=OTHER)))
+    story.wait(days=7)
     for did in dids:
-        town.mail(did, MX, 3, 3, hour)
+        story.batch(*send(story, did, elsewhere, provider=OTHER), *send(story, did, at_big))
+    story.wait(hours=3)
+
+
+def told(story: Story) -> list[str]:
+    return [notice for notice in story.notices() if notice.startswith("incident")]
 
 
 class TestAnOutage:
-    def test_is_found_when_enough_witnesses_fail_at_once(self, town: Town) -> None:
-        outage(town, "ab")
-        assert town.look() == {}
-        outage(town, "c")
-        assert town.look() == {MX: ["a", "b", "c"]}
-        assert town.incidents.stretches == {MX: [(HOUR - 1, HOUR)]}
-        assert town.incidents.blamed(MX, HOUR)
-        assert not town.incidents.blamed(MX, HOUR + 1)
-        assert not town.incidents.blamed(REST, HOUR)
+    def test_is_found_and_lifts_at_once_what_was_only_its_doing(self, story: Story) -> None:
+        settle_down(story)
+        assert story.batch(*send(story, ANNE, bad=10, at_domain="big.example")) == [THROTTLED]
+        assert story.batch(*send(story, BERT, bad=12)) == [SUSPENDED]
+        assert story.batch(*send(story, CARL, bad=1)) == []
+        assert told(story) == []
+        assert story.batch(*send(story, CARL, bad=1)) == ["-mail-throttled", "-mail-suspended"]
+        assert {(emission.rule, emission.reason) for emission in story.emissions[-2:]} == {
+            ("incident", "the provider was to blame")
+        }
+        assert told(story) == [f"incident {BIG}"]
+        members = [story.judge.subjects[did].member for did in (ANNE, BERT)]
+        assert [(member.strikes, member.active) for member in members] == [([], {})] * 2
 
-    def test_is_looked_for_only_where_something_failed_since(self, town: Town) -> None:
-        outage(town)
-        town.look()
-        assert town.pool.touched == {}
-        assert town.look() == {}
+    def test_is_told_with_its_hours_and_how_many_it_struck(self, story: Story) -> None:
+        settle_down(story)
+        story.batch(*(event for did in CLEAN for event in send(story, did, bad=2)))
+        (notice,) = story.judge.notices
+        hours = "2026-03-13T14Z to 2026-03-13T16Z"
+        assert (notice.kind, notice.at) == ("incident", story.now)
+        assert notice.text == f"fails for 3 members, clean elsewhere: {hours}"
 
-    def test_may_span_two_hours(self, town: Town) -> None:
-        outage(town, "ab", HOUR - 1)
-        assert town.look() == {}
-        outage(town, "c")
-        assert town.look() == {MX: ["a", "b", "c"]}
+    def test_excuses_later_failures_of_its_hours_and_tells_nothing_new(self, story: Story) -> None:
+        settle_down(story)
+        story.batch(*(event for did in CLEAN for event in send(story, did, bad=2)))
+        assert len(told(story)) == 1
+        assert story.batch(*send(story, ANNE, bad=30)) == []
+        assert story.batch(*send(story, DORA, bad=30)) == [], "whoever sends there, with or without a past"
+        assert told(story) == []
 
-    def test_not_three(self, town: Town) -> None:
-        outage(town, "ab", HOUR - 2)
-        town.look()
-        outage(town, "c")
-        assert town.look() == {}
+    def test_that_goes_on_is_told_as_one_that_grew(self, story: Story) -> None:
+        settle_down(story)
+        story.batch(*(event for did in CLEAN for event in send(story, did, bad=3)))
+        story.wait(hours=1)
+        story.batch(*(event for did in CLEAN for event in send(story, did, bad=3)))
+        (stretch,) = story.judge.incidents.stretches[BIG]
+        assert stretch[1] - stretch[0] == 2
+        assert told(story) == [f"incident {BIG}"] * 2
 
-    def test_concerns_everybody_who_fails_in_an_hour_already_blamed(self, town: Town) -> None:
-        outage(town)
-        town.look()
-        town.member("newcomer", age=1)
-        town.mail("newcomer", MX, 0, 1)
-        assert town.look() == {MX: ["a", "b", "c", "newcomer"]}
-        assert town.incidents.stretches == {MX: [(HOUR - 1, HOUR)]}
+    def test_excuses_no_other_provider(self, story: Story) -> None:
+        settle_down(story)
+        story.batch(*(event for did in CLEAN for event in send(story, did, bad=2)))
+        assert story.batch(*send(story, ANNE, bad=15, provider="mx.third.example")) == [SUSPENDED]
 
-    def test_that_goes_on_is_one_stretch(self, town: Town) -> None:
-        for hour in (HOUR, HOUR + 1, HOUR + 2):
-            outage(town, hour=hour)
-            assert MX in town.look()
-        assert town.incidents.stretches == {MX: [(HOUR - 1, HOUR + 2)]}
+    def test_excuses_no_other_hours(self, story: Story) -> None:
+        settle_down(story)
+        story.batch(*(event for did in CLEAN for event in send(story, did, bad=2)))
+        story.wait(hours=2)
+        assert story.batch(*send(story, ANNE, bad=15)) == [SUSPENDED]
 
-    def test_that_comes_back_is_another(self, town: Town) -> None:
-        outage(town, hour=HOUR)
-        town.look()
-        outage(town, hour=HOUR + 9)
-        town.look()
-        assert town.incidents.stretches == {MX: [(HOUR - 1, HOUR), (HOUR + 8, HOUR + 9)]}
+    def test_leaves_alone_what_has_other_causes(self, story: Story) -> None:
+        settle_down(story)
+        assert story.batch(*send(story, DORA, bad=10, provider=OTHER)) == [SUSPENDED]
+        changes = story.batch(*(event for did in (*CLEAN, DORA) for event in send(story, did, bad=3)))
+        assert len(told(story)) == 1
+        assert changes == []
+        assert story.active(DORA) == {"mail-suspended"}
 
-    def test_told_of_late_stands_where_it_was(self, town: Town) -> None:
-        outage(town, hour=HOUR)
-        town.look()
-        outage(town, hour=HOUR - 9)
-        town.look()
-        assert town.incidents.stretches == {MX: [(HOUR - 10, HOUR - 9), (HOUR - 1, HOUR)]}
+    def test_leaves_a_human_s_word_alone(self, story: Story) -> None:
+        settle_down(story)
+        assert story.batch(*send(story, ANNE, bad=12)) == [SUSPENDED]
+        assert story.decide(apply=["mail-suspended"], did=ANNE) == []
+        assert story.batch(*(event for did in (BERT, CARL) for event in send(story, did, bad=2))) == []
+        assert len(told(story)) == 1
+        assert story.active(ANNE) == {"mail-suspended"}
 
-    def test_only_so_many_are_kept_and_none_for_ever(self, town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "_STRETCHES_KEPT", 2)
-        for number in range(4):
-            town.incidents._blame(MX, 10 * number, 10 * number + 1)
-        assert town.incidents.stretches == {MX: [(20, 21), (30, 31)]}
-        town.incidents._blame(REST, 0, 1)
-        town.incidents.expire(22)
-        assert town.incidents.stretches == {MX: [(30, 31)]}
+    def test_may_strike_in_the_turn_of_an_hour(self, story: Story) -> None:
+        settle_down(story)
+        story.batch(*send(story, ANNE, bad=2))
+        story.wait(hours=1)
+        story.batch(*(event for did in (BERT, CARL) for event in send(story, did, bad=2)))
+        assert len(told(story)) == 1
 
-    @pytest.mark.parametrize("order", [(1, 4, 7), (7, 4, 1), (4, 1, 7), (1, 7, 4)])
-    def test_no_hour_lies_in_two_stretches(self, town: Town, order: tuple[int, ...]) -> None:
-        """Or what failed in it would be excused twice."""
-        for last in (*order, 5, 3, 2, 8):
-            if not town.incidents.blamed(MX, last):
-                town.incidents._blame(MX, last - 1, last)
-        hours = [hour for first, last in town.incidents.stretches[MX] for hour in range(first, last + 1)]
-        assert sorted(hours) == sorted(set(hours))
-        assert all(town.incidents.blamed(MX, hour) for hour in (0, 1, 2, 3, 4, 5, 6, 7, 8))
+    def test_without_a_policy_is_not_looked_for(self, story: Story, begin: type[Story]) -> None:
+        bare = begin(policy=None)
+        settle_down(bare)
+        bare.batch(*(event for did in CLEAN for event in send(bare, did, bad=5)))
+        assert (bare.judge.incidents.stretches, bare.judge.pool.touched) == ({}, {})
+        assert bare.notices() == []
+
+    def test_is_forgotten_when_no_rule_sees_its_hours_any_more(self, story: Story) -> None:
+        settle_down(story)
+        story.batch(*(event for did in CLEAN for event in send(story, did, bad=2)))
+        for days, known in ((29, True), (3, False)):
+            story.wait(days=days)
+            story.batch(story.event(Kind.ACCEPTED, DORA))
+            assert bool(story.judge.incidents.stretches) is known
 
 
-class TestAWitness:
-    """The third of three: with it there is an incident, without it none."""
+class TestNoOutage:
+    @pytest.mark.parametrize("swarm", [3, 20, 60])
+    def test_a_swarm_of_fresh_accounts_makes_none(self, story: Story, swarm: int) -> None:
+        dids = [f"did:plc:fresh{n:02}" for n in range(swarm)]
+        story.batch(*(event for did in dids for event in send(story, did, 25, provider=OTHER)))
+        changes = story.batch(*(event for did in dids for event in send(story, did, bad=12)))
+        assert len(changes) >= swarm, "they are restricted, one and all"
+        assert told(story) == []
 
-    @staticmethod
-    def bears(town: Town, did: str = "c") -> bool:
-        outage(town, "ab")
-        town.mail(did, MX, 3, 3)
-        return bool(town.look())
+    def test_a_swarm_hides_a_real_one_rather_than_help_it(self, story: Story) -> None:
+        settle_down(story)
+        for n in range(6):
+            story.batch(*send(story, f"did:plc:fresh{n}", bad=2))
+        story.batch(*(event for did in CLEAN for event in send(story, did, bad=2)))
+        assert told(story) == [], "three of nine are less than 34 %"
 
-    def test_is_a_member_with_a_past_that_is_clean_elsewhere(self, town: Town) -> None:
-        assert self.bears(town)
+    def test_two_witnesses_and_a_newcomer_are_too_few(self, story: Story) -> None:
+        settle_down(story, CLEAN[:2])
+        story.batch(*(event for did in (ANNE, BERT, DORA) for event in send(story, did, bad=2)))
+        assert told(story) == []
 
-    @pytest.mark.parametrize(("age", "bears"), [(WEEK, True), (WEEK - 1, False)])
-    def test_was_first_heard_of_a_week_ago(self, town: Town, age: int, bears: bool) -> None:
-        town.member("c", age=age)
-        assert self.bears(town) is bears
+    @pytest.mark.parametrize(("healthy", "found"), [(0, True), (5, True), (6, False)])
+    def test_a_third_of_those_who_send_there_must_be_struck(self, story: Story, healthy: int, found: bool) -> None:
+        settle_down(story)
+        for n in range(healthy):
+            story.batch(*send(story, f"did:plc:fine{n}", 1))
+        story.batch(*(event for did in CLEAN for event in send(story, did, bad=2)))
+        assert bool(told(story)) is found
 
+    def test_who_fails_elsewhere_too_bears_no_witness(self, story: Story) -> None:
+        settle_down(story)
+        story.batch(*send(story, CARL, bad=1, provider=OTHER))
+        story.batch(*(event for did in CLEAN for event in send(story, did, bad=2)))
+        assert told(story) == [], "1 of 27 is more than 3 %"
+
+    def test_who_reached_too_few_elsewhere_bears_no_witness(self, story: Story) -> None:
+        settle_down(story, elsewhere=18)
+        story.batch(*(event for did in CLEAN for event in send(story, did, bad=2)))
+        assert told(story) == []
+
+    def test_who_failed_there_before_bears_no_witness(self, story: Story) -> None:
+        settle_down(story)
+        story.batch(*send(story, CARL, bad=2))
+        story.wait(hours=3)
+        story.batch(*(event for did in CLEAN for event in send(story, did, bad=2)))
+        assert told(story) == []
+
+    def test_one_failure_there_before_is_forgiven(self, story: Story) -> None:
+        settle_down(story)
+        story.batch(*send(story, CARL, bad=1))
+        story.wait(hours=3)
+        story.batch(*(event for did in CLEAN for event in send(story, did, bad=2)))
+        assert len(told(story)) == 1
+
+    def test_failures_of_an_earlier_outage_are_forgiven(self, story: Story) -> None:
+        settle_down(story)
+        for _ in range(2):
+            story.batch(*(event for did in CLEAN for event in send(story, did, bad=3)))
+            assert len(told(story)) == 1
+            story.wait(hours=5)
+        assert len(story.judge.incidents.stretches[BIG]) == 2
+
+    def test_few_failures_among_much_mail_are_none(self, story: Story) -> None:
+        settle_down(story)
+        story.batch(*(event for did in CLEAN for event in send(story, did, 8, 2)))
+        assert told(story) == [], "a fifth, and not more"
+
+    def test_a_single_failure_each_is_none(self, story: Story) -> None:
+        settle_down(story)
+        story.batch(*(event for did in CLEAN for event in send(story, did, bad=1)))
+        assert told(story) == []
+
+
+class TestStretches:
     @pytest.mark.parametrize(
-        ("reached", "failed", "bears"), [(20, 0, True), (19, 0, False), (20, 1, False), (40, 1, True), (100, 3, False)]
+        ("blamed", "stretches"),
+        [
+            ([(1, 2), (5, 6)], [(1, 2), (5, 6)]),
+            ([(5, 6), (1, 2)], [(1, 2), (5, 6)]),
+            ([(1, 2), (3, 4)], [(1, 4)]),
+            ([(3, 4), (1, 2)], [(1, 4)]),
+            ([(1, 2), (4, 5)], [(1, 2), (4, 5)]),
+            ([(1, 9), (3, 4)], [(1, 9)]),
+            ([(3, 4), (1, 9)], [(1, 9)]),
+        ],
     )
-    def test_reached_enough_elsewhere_and_hardly_failed(
-        self, town: Town, reached: int, failed: int, bears: bool
-    ) -> None:
-        town.member("c", elsewhere=reached, failed_elsewhere=failed)
-        assert self.bears(town) is bears
+    def test_that_touch_become_one(self, blamed: list[tuple[int, int]], stretches: list[tuple[int, int]]) -> None:
+        incidents = Incidents()
+        for first, last in blamed:
+            incidents._blame(BIG, first, last)
+        assert incidents.stretches == {BIG: stretches}
+        hours = {hour for first, last in blamed for hour in range(first, last + 1)}
+        assert {hour for hour in range(20) if incidents.blamed(BIG, hour)} == hours
+        assert not incidents.blamed(OTHER, blamed[0][0])
 
-    @pytest.mark.parametrize(
-        ("before", "failed", "bears"), [(50, 1, True), (50, 2, False), (100, 3, True), (100, 4, False)]
-    )
-    def test_hardly_failed_there_before(self, town: Town, before: int, failed: int, bears: bool) -> None:
-        """One failure long ago says nothing of anybody."""
-        town.mail("c", MX, before - failed, failed, HOUR - 30)
-        assert self.bears(town) is bears
+    def test_are_forgotten_once_they_ended_before_the_floor(self) -> None:
+        incidents = Incidents()
+        for provider, first, last in ((BIG, 1, 2), (BIG, 5, 6), (OTHER, 1, 3)):
+            incidents._blame(provider, first, last)
+        incidents.expire(3)
+        assert incidents.stretches == {BIG: [(5, 6)], OTHER: [(1, 3)]}
+        incidents.expire(6)
+        assert incidents.stretches == {BIG: [(5, 6)]}
+        incidents.expire(7)
+        assert incidents.stretches == {}
 
-    def test_what_a_former_outage_took_is_no_past(self, town: Town) -> None:
-        for hour in (HOUR - 50, HOUR - 20):
-            outage(town, hour=hour)
-            town.look()
-        outage(town)
-        assert town.look() == {MX: ["a", "b", "c"]}
-
-    def test_former_outages_out_of_sight_excuse_nothing(self, town: Town) -> None:
-        town.incidents.stretches[MX] = [(HOUR - 300, HOUR - 299), (HOUR + 5, HOUR + 6)]
-        town.mail("c", MX, 10, 5, HOUR - 30)
-        assert not self.bears(town)
-
-    @pytest.mark.parametrize(("good", "bad", "bears"), [(7, 2, True), (8, 2, False), (0, 1, False), (100, 25, False)])
-    def test_loses_several_recipients_and_a_fifth_of_them(self, town: Town, good: int, bad: int, bears: bool) -> None:
-        outage(town, "ab")
-        town.mail("c", MX, good, bad)
-        assert bool(town.look()) is bears
-
-    def test_is_nobody_who_lost_nobody_there(self, town: Town) -> None:
-        """The third failing is no witness: nothing is known of it at the provider, or no failure."""
-        outage(town, "ab")
-        for there in (None, ProviderWindows()):
-            windows = town.member("d")
-            if there is not None:
-                windows.by_provider[MX] = there
-            town.pool.answer(MX, "d", HOUR)
-            town.pool.fail(MX, "d", HOUR)
-            assert town.look() == {}
-
-    def test_who_never_sent_anything_has_no_past(self, town: Town) -> None:
-        town.members["c"].volume.accepted.expire(HOUR + 1)
-        assert not town.incidents._witness(SubjectWindows(), MX, HOUR, town.policy.incident)
+    def test_the_newest_are_kept(self) -> None:
+        incidents = Incidents()
+        for n in range(1_005):
+            incidents._blame(BIG, n * 3, n * 3 + 1)
+        assert (len(incidents.stretches[BIG]), incidents.stretches[BIG][0]) == (1_000, (15, 16))
 
 
-class TestTheShare:
-    def test_witnesses_must_be_a_third_of_all_who_send_there(self, town: Town) -> None:
-        for number in range(6):
-            town.member(f"fine{number}")
-            town.mail(f"fine{number}", MX, 1)
-        outage(town)
-        assert town.look() == {}, "three of nine"
-
-    def test_eight_are_few_enough(self, town: Town) -> None:
-        for number in range(5):
-            town.member(f"fine{number}")
-            town.mail(f"fine{number}", MX, 1)
-        outage(town)
-        assert town.look() == {MX: ["a", "b", "c"]}, "three of eight"
-
-    def test_who_sent_there_more_than_a_day_ago_does_not_count(self, town: Town) -> None:
-        for number in range(6):
-            town.member(f"fine{number}")
-            town.mail(f"fine{number}", MX, 1, hour=HOUR - 25)
-        outage(town)
-        assert MX in town.look()
-
-    def test_a_swarm_of_fresh_accounts_bears_no_witness(self, town: Town) -> None:
-        for number in range(50):
-            town.member(f"snow{number}", age=5)
-            town.mail(f"snow{number}", MX, 2, 8)
-        assert town.look() == {}
-
-    def test_and_hides_an_incident_rather_than_making_one(self, town: Town) -> None:
-        outage(town)
-        for number in range(6):
-            town.member(f"snow{number}", age=5)
-            town.mail(f"snow{number}", MX, 2, 8)
-        assert town.look() == {}, "three witnesses of nine senders"
+def test_who_knows_nothing_of_the_provider_bears_no_witness(policy: Policy) -> None:
+    """A member may send by more providers than are told apart for it; the pool still knows of them."""
+    windows, incidents, pool, hour = SubjectWindows(), Incidents(), Pool(), 500_000
+    windows.volume.accept((hour - 200) * HOUR_S)
+    for did in CLEAN:
+        pool.answer(BIG, did, hour)
+        pool.fail(BIG, did, hour)
+    assert incidents.look(pool, lambda _: windows, policy.incident) == {}
+    assert (pool.touched, incidents.stretches) == ({}, {})

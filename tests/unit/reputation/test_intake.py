@@ -8,7 +8,7 @@ import pytest
 from labeler.errors import BadInput
 from labeler.reputation import intake as module
 from labeler.reputation.events import SendEvent
-from labeler.reputation.inputs import Batch, Decision, Tick, decode_input, encode_input
+from labeler.reputation.inputs import Batch, Decision, Override, Question, Tick, decode_input, encode_input
 from labeler.reputation.intake import Intake
 
 RELAY, OTHER = "did:web:relay.example", "did:web:other.example"
@@ -173,3 +173,44 @@ def test_an_external_id_counts_once_for_a_subject_and_type() -> None:
     intake.forget_decision(decision())
     intake.forget_decision(decision(external_id="never seen"))
     intake.admit_decision(first)
+
+
+def test_a_question_needs_somebody_to_be_asked() -> None:
+    Intake().admit_question(Question(NOW, "did:plc:op", "did:plc:m", "what happened?"))
+    with pytest.raises(BadInput, match="not a DID"):
+        Intake().admit_question(Question(NOW, "did:plc:op", "somebody"))
+
+
+RULES = ("velocity", "complaints")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"exempt": ("velocity",)},
+        {"exempt": RULES, "hourly_cap": 1, "daily_cap": 1_000_000_000, "duration_h": 1},
+        {"daily_cap": 5, "duration_h": 10 * 366 * 24},
+    ],
+)
+def test_an_override_may_grant_rules_caps_a_term_or_nothing(fields: dict[str, Any]) -> None:
+    Intake().admit_override(Override(NOW, "did:plc:op", "did:plc:m", **fields), RULES)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"did": "somebody"}, "not a DID"),
+        ({"exempt": ("velocity", "gravity")}, "no rule gravity. Its rules: complaints, velocity"),
+        ({"hourly_cap": 0}, "hourlyCap must lie between 1 and"),
+        ({"daily_cap": -1}, "dailyCap must lie between 1 and"),
+        ({"daily_cap": 10**12}, "dailyCap must lie between 1 and"),
+        ({"hourly_cap": 5, "duration_h": 0}, "between 1 and"),
+        ({"hourly_cap": 5, "duration_h": 10**12}, "between 1 and"),
+        ({"duration_h": 5}, "needs something that is granted"),
+    ],
+)
+def test_an_override_nobody_could_mean_is_refused(fields: dict[str, Any], words: str) -> None:
+    granted: dict[str, Any] = {"received": NOW, "operator": "did:plc:op", "did": "did:plc:m", **fields}
+    with pytest.raises(BadInput, match=words):
+        Intake().admit_override(Override(**granted), RULES)

@@ -43,7 +43,7 @@ async def start(service: "Service") -> AsyncIterator[Start]:
 
 def bought(did: str = BUYER, first: int = 0, count: int = 9) -> list[dict[str, Any]]:
     """A bought list: every third recipient, each at a domain of its own, does not exist."""
-    events = []
+    events: list[dict[str, Any]] = []
     for number in range(first, first + count):
         mail = {
             "did": did,
@@ -63,7 +63,7 @@ async def judged(service: "Service", *events: dict[str, Any]) -> None:
     await asyncio.wait_for(service.pipeline.reached(service.ingest.position), 10)
 
 
-def logged(caplog: pytest.LogCaptureFixture, name: str) -> list[dict[str, Any]]:
+def logged(caplog: pytest.LogCaptureFixture, name: str) -> list[Any]:
     return [vars(record)["fields"] for record in caplog.records if record.name == name]
 
 
