@@ -209,9 +209,7 @@ class SubjectWindows:
         if event.from_domain is not None and self.from_domains.record(registrable(event.from_domain), hour):
             self.stirred = True
         if event.client is not None:
-            new = self.clients.record(event.client, hour)
-            if new or (late and self.clients.exact):
-                self.new_clients.record(event.client, hour)
+            if _is_news(self.clients, self.new_clients, event.client, hour, late=late):
                 self.stirred = True
 
     def _address(self, event: SendEvent, recipient: str, hour: int, *, late: bool) -> None:
@@ -220,8 +218,7 @@ class SubjectWindows:
         if event.recipient_domain is None:
             return
         domain = registrable(event.recipient_domain)
-        if self.recipient_domains.record(domain, hour) or (late and self.recipient_domains.exact):
-            self.new_domains.record(domain, hour)
+        _is_news(self.recipient_domains, self.new_domains, domain, hour, late=late)
         if (new and len(self.domain_of) < EXACT_MAX) or (not late and self.domain_of.get(recipient, domain) != domain):
             self.domain_of[recipient] = domain
 
@@ -397,16 +394,16 @@ class SubjectWindows:
         return windows
 
 
-def _saw(seen: DistinctWindow, new: FirstSeen, item: str, hour: int, *, late: bool) -> bool:
-    """Count `item`; tell whether it may be news: not seen for a month, or seen late."""
+def _is_news(seen: DistinctWindow, new: FirstSeen, item: str, hour: int, *, late: bool) -> bool:
+    """Count `item`; tell whether it may not have been seen in the month before."""
     latest = seen.last.get(item)
-    unknown = seen.record(item, hour)
-    if unknown or late:
+    if seen.record(item, hour) or (late and seen.exact):
         new.record(item, hour)
+        return True
     if latest is not None and hour > latest + CONTACT_HOURS:
         new.renew(item, hour)
         return True
-    return unknown or late
+    return False
 
 
 def binding_floor(hour: int) -> int:
