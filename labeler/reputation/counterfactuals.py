@@ -140,7 +140,7 @@ class _Throttle(NamedTuple):
 
     def _by_deliveries(self, number: int, now: datetime) -> str:
         """Say from when on deliveries count: windows are made of whole hours, and those of the first prove nothing."""
-        first = datetime.fromtimestamp(whole_bucket(epoch(self.label.since), HOUR_S), UTC)
+        first = datetime.fromtimestamp(whole_bucket(epoch(self.label.since), HOUR_S) * HOUR_S, UTC)
         begin = f", sent from {format_datetime(first)} on," if now < first else ""
         end = f" at {format_datetime(self.hold)}" if now < self.hold else ""
         return f"{number} good deliveries to further recipients{begin} lift it{end}"

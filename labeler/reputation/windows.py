@@ -208,9 +208,8 @@ class SubjectWindows:
                 sending.accepted.add(hour)
         if event.from_domain is not None and self.from_domains.record(registrable(event.from_domain), hour):
             self.stirred = True
-        if event.client is not None:
-            if _is_news(self.clients, self.new_clients, event.client, hour, late=late):
-                self.stirred = True
+        if event.client is not None and _is_news(self.clients, self.new_clients, event.client, hour, late=late):
+            self.stirred = True
 
     def _address(self, event: SendEvent, recipient: str, hour: int, *, late: bool) -> None:
         """Count whom a message went to. What is no news to the windows cannot have been seen first now, unless late."""

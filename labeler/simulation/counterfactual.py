@@ -7,11 +7,11 @@ from labeler.atproto.syntax import parse_datetime
 from labeler.reputation.definitions import MAIL_THROTTLED
 from labeler.reputation.standing import standing
 from labeler.simulation.mail import HOUR_S, Fate, Reaction, moment
+from labeler.simulation.mixes import PROVIDERS
 from labeler.simulation.passage import Member, Passage, seconds
 from labeler.simulation.reporting import Sent, report
 
 _STRANGER: Final = 10**12  # recipients from here on are met for the first time
-_DOMAINS: Final = 50
 
 
 def follow(passage: Passage, member: Member, now_s: int) -> bool | None:
@@ -47,6 +47,6 @@ def _goes_with(passage: Passage, member: Member, deliveries: int, not_before: da
         at_s = begins_s + number * HOUR_S // hourly
         stranger = _STRANGER + number
         passage.wait(at_s)
-        passage.batch(at_s, report(Sent(member.did, stranger, at_s, stranger, number % _DOMAINS, Fate.DELIVERED)))
+        passage.batch(at_s, report(Sent(member.did, stranger, at_s, stranger, number % len(PROVIDERS), Fate.DELIVERED)))
         member.sent += 1
     return member.ledger.state is None

@@ -56,7 +56,7 @@ class CountsPath:
             "complained": AnonymousWindow(mail, (Fate.COMPLAINED,)),
         }
         self._fates: list[int] = mail.fate.tolist()
-        self._minutes = 0  # the first mail whose minute was not counted
+        self._pending = (0, 0)  # first and last + 1 of the mails that were counted by the hour, not yet by the minute
 
     def advance(self, passage: Passage, member: Member) -> None:
         """Count up to the next mail that may matter, and send it; or up to the next timer."""
@@ -80,7 +80,6 @@ class CountsPath:
 
     def _send(self, passage: Passage, member: Member, windows: SubjectWindows) -> None:
         self._count_minutes(windows, member)
-        self._minutes = member.position + 1
         self._events.advance(passage, member)
 
     def _may_cross(self, windows: SubjectWindows, at_s: int, fate: int) -> bool:
@@ -99,6 +98,7 @@ class CountsPath:
     def _count(self, windows: SubjectWindows, member: Member, last: int) -> None:
         """Count the mails from the member's position up to `last` − 1, as recording their events would."""
         at, first, accepted = member.at, member.position, windows.volume.accepted
+        self._pending = (self._pending[0] if self._pending[1] == first else first, max(first, last))
         member.sent += max(0, last - max(first, bisect_left(at, member.script.watched_s)))
         while first < last:
             hour = at[first] // HOUR_S
@@ -111,13 +111,12 @@ class CountsPath:
 
     def _count_minutes(self, windows: SubjectWindows, member: Member) -> None:
         """Count by the minute what was counted by the hour, as far back as anybody asks."""
-        at, last, minutes = member.at, member.position, windows.volume.minutes
-        if self._minutes < last:
-            first = bisect_left(at, at[last - 1] - _MINUTES_S, self._minutes, last)
-            for at_s in at[first:last]:
+        at, minutes, (first, last) = member.at, windows.volume.minutes, self._pending
+        if first < last:
+            for at_s in at[bisect_left(at, at[last - 1] - _MINUTES_S, first, last) : last]:
                 minutes.add((START_S + at_s) // MINUTE_S)
             minutes.expire((START_S + at[last - 1] - _MINUTES_S) // MINUTE_S)
-            self._minutes = last
+            self._pending = (last, last)
 
 
 def countable(policy: Policy) -> bool:

@@ -27,7 +27,7 @@ URGENCY = {
 
 def enrol(story: "Story", did: str = MEMBER, domain: str = "shop.example", **fields: Any) -> list[str]:
     """The member has caps far above anything it sends, unless named."""
-    caps = {"hourly_cap": 100_000, "daily_cap": 100_000, "tier": "trusted"} | fields
+    caps: dict[str, Any] = {"hourly_cap": 100_000, "daily_cap": 100_000, "tier": "trusted"} | fields
     return story.batch(story.event(Kind.ENROLLED, did, domain=domain, **caps))
 
 
@@ -63,7 +63,7 @@ class TestSuppression:
         "another_way", [{"recipient_exact": VARIANT}, {"domain": "news.example", "recipient_exact": EXACT}]
     )
     def test_a_variant_or_another_domain_first_nothing_then_throttled_then_suspended(
-        self, story: "Story", another_way: dict[str, str]
+        self, story: "Story", another_way: dict[str, Any]
     ) -> None:
         leave(story)
         hits = [story.message(recipient=n, **another_way) for n in range(3)]
@@ -231,8 +231,8 @@ class TestWhatPeopleDecide:
         assert story.decide(negate=["mail-throttled"]) == [LIFTED]
         story.wait(hours=1)
         assert story.batch(*letters(story, 4, BAD)) == []
-        story.wait(days=7)
-        assert story.batch(*letters(story, 4, BAD))[0] in (THROTTLED, SUSPENDED)
+        story.wait(days=8)
+        assert story.batch(*letters(story, 4, BAD)) == [THROTTLED]
 
     def test_an_override_exempts_from_a_rule_until_it_ends(self, story: "Story") -> None:
         assert story.override(exempt=("invalid-recipients",), duration_h=24) == []
@@ -264,12 +264,16 @@ class TestWhatPeopleDecide:
 class TestFraming:
     """Somebody wants a victim off the relay, and knows addresses, or owns domains, or a good many of both."""
 
-    def test_forged_outcomes_bind_to_nothing(self, story: "Story") -> None:
-        for kind in (Kind.BOUNCED, Kind.COMPLAINED, Kind.UNSUBSCRIBED, Kind.TRAP_HIT):
-            for n in range(40):
-                forged = story.event(kind, message_id=f"<m{n}@relay>", recipient=f"{n:032x}", status=BAD)
-                unnamed = story.event(kind, status=BAD)
-                assert story.batch(forged, unnamed, *story.message()) in ([], ["+clean-sender"])
+    @pytest.mark.parametrize("kind", [Kind.BOUNCED, Kind.COMPLAINED, Kind.UNSUBSCRIBED, Kind.TRAP_HIT])
+    def test_forged_outcomes_bind_to_nothing(self, story: "Story", kind: Kind) -> None:
+        for n in range(100):
+            mail = story.message()
+            forged = [
+                story.event(kind, status=BAD),
+                story.about(mail[0], kind, status=BAD, message_id=f"<guess{n}>"),
+                story.about(mail[0], kind, status=BAD, recipient="f" * 32),
+            ]
+            assert story.batch(*mail, *forged) in ([], ["+clean-sender"])
         story.wait(days=30)
         assert restricted(story) == set()
 
@@ -303,12 +307,13 @@ class TestNobodyIsSuspendedByASingleEvent:
     def test_of_any_kind_after_any_honest_past(self, story: "Story", kind: Kind, before: int) -> None:
         enrol(story, hourly_cap=1000)
         story.batch(*letters(story, before))
-        worst = {
+        worst: dict[str, Any] = {
             "status": BAD,
             "provider": "big.example",
             "category": "malware",
             "from_domain": "bank.example",
             "client": "c" * 32,
+            "hourly_cap": 1000,
             "recipient_exact": VARIANT,
         }
         mail = story.message(None)

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from labeler.reputation.counterfactuals import headroom
 from labeler.reputation.events import Kind
 from labeler.reputation.findings import Finding, Severity
+from labeler.reputation.inputs import Question
 from labeler.reputation.metrics import Measurement
 from labeler.reputation.policy import Policy
-from labeler.reputation.standing import Standing, headroom, standing
+from labeler.reputation.standing import Standing, standing
 
 if TYPE_CHECKING:
     from tests.unit.reputation.conftest import Story
@@ -101,7 +103,7 @@ class TestCaps:
     def test_a_throttle_caps_what_was_agreed(
         self, story: "Story", agreed: dict[str, Any], caps: tuple[int, int]
     ) -> None:
-        story.batch(story.event(Kind.ENROLLED, **agreed))
+        story.batch(story.event(Kind.ENROLLED, tier="established", **agreed))
         story.decide(apply=["mail-throttled"])
         assert (stands(story).public["hourlyCap"], stands(story).public["dailyCap"]) == caps
 
@@ -159,43 +161,54 @@ class TestClearance:
         story.mail(good=5, bad=3)
         assert clears(story) == {
             "val": "mail-throttled",
-            "at": "2026-03-07T12:00:00.000Z",
-            "text": "93 clean deliveries bring invalid-recipients under 3.00%",
+            "at": "2026-03-14T12:00:00.000Z",
+            "notBefore": "2026-03-07T12:00:00.000Z",
+            "deliveries": 93,
+            "rules": ["invalid-recipients"],
+            "text": "93 good deliveries bring invalid-recipients under 3.00%; 93 good deliveries to further recipients "
+            "lift it at 2026-03-07T12:00:00.000Z; without any mail it ends 2026-03-14T12:00:00.000Z.",
         }
 
     @pytest.mark.parametrize("bad", [3, 4])
     def test_and_so_many_do_and_no_fewer(self, story: "Story", bad: int) -> None:
         story.mail(good=5, bad=bad)
-        needed = int(clears(story)["text"].split()[0])
-        story.mail(good=needed - 1)
-        assert clears(story)["text"].startswith("1 clean deliveries")
+        story.mail(good=clears(story)["deliveries"] - 1)
+        assert clears(story)["deliveries"] == 1
         story.mail(good=1)
-        assert clears(story)["text"].startswith("The cause is gone")
+        assert (clears(story)["deliveries"], clears(story)["rules"]) == (0, [])
+        story.wait(hours=23)
+        assert "mail-throttled" in story.active()
+        story.wait(hours=2)
+        assert "mail-throttled" not in story.active()
+
+    def test_in_silence_it_is_gone_when_it_said(self, story: "Story") -> None:
+        story.mail(good=5, bad=3)
+        end = clears(story)["at"]
+        story.wait(days=7, hours=23)
+        assert "mail-throttled" in story.active()
+        story.wait(hours=2)
+        assert (story.active(), end) == (set(), "2026-03-14T12:00:00.000Z")
 
     def test_though_the_quotient_may_be_rounded(self, story: "Story", shipped: str) -> None:
         """7 / 0.035 is a little less than 200 in floating point, and 7 / 200 does not lie under 0.035."""
         assert 7 / 0.035 < 200
-        story.activate(shipped.replace("exit_below = 0.03", "exit_below = 0.035"))
-        assert story.mail(good=53, bad=7) == ["+mail-throttled"]
-        assert clears(story)["text"].startswith("141 clean deliveries")
-        story.mail(good=140)
-        assert clears(story)["text"].startswith("1 clean deliveries")
+        story.activate(shipped.replace("exit_below = 0.03\n", "exit_below = 0.035\n"))
+        assert story.mail(good=43, bad=7) == ["+mail-throttled"]
+        assert clears(story)["deliveries"] == 151
+        story.mail(good=150)
+        assert clears(story)["deliveries"] == 1
         story.mail(good=1)
-        assert clears(story)["text"].startswith("The cause is gone")
+        assert clears(story)["deliveries"] == 0
 
     def test_volume_clears_when_less_is_sent(self, story: "Story") -> None:
         story.mail(good=301)
-        assert clears(story)["text"] == "sending less than 1 times the agreed 100 messages (1h)"
+        said = clears(story)["text"]
+        assert said.startswith("hourly-volume ends under 1 times the agreed 100 messages (1h); ")
 
     def test_spray_clears_when_mail_looks_ordinary(self, story: "Story") -> None:
         story.batch(*(e for n in range(50) for e in story.message(at_domain=f"d{n}.example")))
-        assert clears(story)["text"] == "domain-spray ends when the last 24h look ordinary again"
-
-    def test_once_the_cause_is_gone_it_says_when_it_ends(self, story: "Story") -> None:
-        story.mail(good=5, bad=3)
-        story.mail(good=93)
-        text = clears(story)["text"]
-        assert "ends by itself as dated, or after 2026-03-07T12:00:00.000Z once 20 further recipients" in text
+        assert clears(story)["rules"] == ["domain-spray-hour", "domain-spray"]
+        assert "without any mail it ends 2026-03-08T00:00:00.000Z" in clears(story)["text"]
 
     @pytest.mark.parametrize(
         ("val", "words"),
@@ -230,13 +243,41 @@ def test_the_counts_show_what_was_taken_in_and_what_bound(story: "Story") -> Non
 def test_numbers_are_for_the_member_and_operators_only(story: "Story") -> None:
     story.mail(good=5, bad=3)
     assert set(stands(story).public) == {"did", "standing", "labels", "tier", "hourlyCap", "dailyCap"}
-    assert [item["rule"] for item in stands(story).full()["findings"]] == [
-        "invalid-recipients",
-        "complaints",
-        "hourly-volume",
-        "daily-volume",
-        "domain-spray",
-    ]
+    policy = story.judge.policy
+    assert policy is not None
+    assert [item["rule"] for item in stands(story).full()["findings"]] == [rule.id for rule in policy.rules]
+
+
+class TestWhatElseConcernsIt:
+    def test_a_newcomer_reads_what_the_next_stage_asks(self, story: "Story") -> None:
+        story.batch(story.event(Kind.ENROLLED, domain="shop.example"))
+        story.mail(good=3)
+        warmup = stands(story).private["warmup"]
+        assert (warmup["stage"], warmup["next"], warmup["missing"]) == ("first-steps", "early", 17)
+        assert (stands(story).public["hourlyCap"], stands(story).public["dailyCap"]) == (5, 20)
+
+    def test_a_warm_up_that_is_done_says_so(self, story: "Story") -> None:
+        story.batch(story.event(Kind.ENROLLED, domain="shop.example", hourly_cap=9_000, daily_cap=9_000))
+        story.wait(days=21)
+        story.mail(good=1_000)
+        assert stands(story).private["warmup"]["text"] == "the warm-up is done: the agreed caps hold"
+
+    def test_open_reports_are_told_with_urgency_and_deadline(self, story: "Story") -> None:
+        story.batch(story.event(Kind.ABUSE_REPORTED, category="phishing"))
+        assert stands(story).private["reports"] == [
+            {"at": "2026-03-06T12:00:00.000Z", "urgency": "immediate", "category": "phishing"}
+        ]
+        story.judge.step(Question(story.now, "did:plc:operator", MEMBER))
+        assert stands(story).private["reports"][0]["answerBy"] == "2026-03-08T12:00:00.000Z"
+
+    def test_a_question_without_a_report_has_no_category(self, story: "Story") -> None:
+        story.judge.step(Question(story.now, "did:plc:operator", MEMBER))
+        assert set(stands(story).private["reports"][0]) == {"at", "urgency", "answerBy"}
+
+    def test_what_only_shadow_decided_is_told_apart(self, begin: Callable[..., "Story"], shipped: str) -> None:
+        story = begin(shipped.replace('mode = "enforce"', 'mode = "shadow"'))
+        story.mail(good=5, bad=3)
+        assert (stands(story).private["shadow"], stands(story).state) == (["mail-throttled"], "warming")
 
 
 def test_asking_never_makes_a_subject(story: "Story") -> None:
