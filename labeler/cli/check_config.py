@@ -24,11 +24,15 @@ def check_config(config: Config = CONFIG, as_json: AsJson = False) -> None:
     settings = load_settings(config)
     key_id = KeyFileSigner(settings.service.signing_key_file).key_id
     policy = parse_policy(read_policy(settings.service.policy_file))
+    watched = settings.service.canary_policy_file
+    policies = {"policy": policy} | ({"canary": parse_policy(read_policy(watched))} if watched is not None else {})
     described = settings.describe()
     if as_json:
-        show_json(described | {"key": key_id, "policy": {"name": policy.name, "hash": policy.hash}})
+        named = {which: {"name": each.name, "hash": each.hash} for which, each in policies.items()}
+        show_json(described | {"key": key_id} | named)
     else:
-        rows = [*_rows(described), ("label key", key_id), ("policy", f"{policy.name}, sha256 {policy.hash}")]
+        rows = [*_rows(described), ("label key", key_id)]
+        rows += [(which, f"{each.name}, sha256 {each.hash}") for which, each in policies.items()]
         show_table(("key", "value"), rows)
         say(f"{config}: good")
     for remark in _remarks(settings):

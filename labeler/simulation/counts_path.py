@@ -68,7 +68,8 @@ class CountsPath:
             self._send(passage, member, windows)
             return
         due = passage.judge.due()
-        end = len(member.at) if due is None else bisect_left(member.at, seconds(due))
+        end_s = passage.end_s if due is None else min(passage.end_s, seconds(due))
+        end = bisect_left(member.at, end_s)
         for place in range(bisect_left(self._looks, member.position), bisect_left(self._looks, end)):
             look = self._looks[place]
             self._count(windows, member, look)

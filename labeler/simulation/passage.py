@@ -106,7 +106,7 @@ class Path(Protocol):
 
 
 class Passage:
-    """The run: a judge under a policy, its timers, and the members."""
+    """The run: a judge under a policy, its timers, and the members. `end_s`: when the last day is over."""
 
     def __init__(self, judge: Judge, scripts: Sequence[Script]) -> None:
         if judge.policy is None:
@@ -116,13 +116,14 @@ class Passage:
         self.policy = judge.policy
         self.members = [Member(f"did:plc:member{number}", script) for number, script in enumerate(scripts)]
         self._named = {member.did: member for member in self.members}
+        self.end_s = 0
         self._hourly = self.policy.labels[MAIL_THROTTLED].hourly_cap or 0
         enrolled = tuple(_enrolment(member) for member in self.members)
         self.batch(0, enrolled)
 
     def run(self, path: Path, days: int) -> list[Outcome]:
         """Walk every member through the first `days` of its script, and say what became of each."""
-        end_s = days * 24 * HOUR_S
+        self.end_s = end_s = days * 24 * HOUR_S
         queue = [(member.at[0], number) for number, member in enumerate(self.members) if member.at]
         heapq.heapify(queue)
         while queue and queue[0][0] < end_s:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import AsyncIterator
@@ -180,6 +181,37 @@ async def test_a_changed_policy_is_in_force_without_a_restart(installation: "Ins
 async def test_a_broken_policy_stops_the_start(installation: "Installation") -> None:
     (installation.folder / "policy.toml").write_text("name = ", encoding="utf-8")
     with pytest.raises(Misconfigured, match=r"policy\.toml"):
+        await run(installation.settings)
+
+
+def watch(installation: "Installation", policy: str) -> None:
+    """Configure a canary policy."""
+    (installation.folder / "canary.toml").write_text(policy, encoding="utf-8")
+    config = installation.folder / "labeler.toml"
+    config.write_text(config.read_text().replace("[service]", '[service]\ncanary_policy_file = "canary.toml"'))
+
+
+async def test_a_canary_policy_is_watched_and_says_nothing(
+    installation: "Installation", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The candidate would throttle nobody; what is published stays as it was, also over a restart."""
+    monkeypatch.setattr("labeler.wiring.GRACE", timedelta(0))
+    shipped = (installation.folder / "policy.toml").read_text(encoding="utf-8")
+    watch(installation, re.sub(r"min_events = (\d+)", r"min_events = \g<1>00", shipped))
+    counted = 'labeler_canary_disagreements{side="current",val="mail-suspended"} 1.0'
+    async with installation.serving() as running:
+        await running.submit(bad_list(0, 60))
+        await settled(running)
+        assert counted in (await running.client.get("/metrics")).text
+        standing = (await running.client.get(f"/xrpc/email.atmos.reputation.getStanding?did={SUBJECT}")).json()
+        assert standing["standing"] == "suspended"
+    async with installation.serving() as running:
+        assert counted in (await running.client.get("/metrics")).text
+
+
+async def test_a_broken_canary_policy_stops_the_start(installation: "Installation") -> None:
+    watch(installation, "name = ")
+    with pytest.raises(Misconfigured, match=r"canary\.toml"):
         await run(installation.settings)
 
 

@@ -65,6 +65,21 @@ def test_a_bad_policy_is_2_and_named(run: "Run", config: Path) -> None:
     assert "here/policy.toml: policy: " in said.err
 
 
+def test_a_canary_policy_is_shown_and_held_to_the_same(run: "Run", config: Path) -> None:
+    canary = Path("here/canary.toml")
+    canary.write_text(Path("here/policy.toml").read_text().replace('name = "default"', 'name = "bolder"'))
+    config.write_text(config.read_text().replace("[service]", '[service]\ncanary_policy_file = "./canary.toml"'))
+    assert f"bolder, sha256 {parse_policy(canary.read_text()).hash}" in run("check-config", "--config", config).out
+    (answer,) = run("check-config", "--config", config, "--json").lines
+    assert (answer["policy"]["name"], answer["canary"]["name"]) == ("default", "bolder")
+    canary.write_text("nonsense")
+    said = run("check-config", "--config", config)
+    assert said.code == 2
+    assert "here/canary.toml: policy: not TOML" in said.err
+    canary.unlink()
+    assert "no such file" in run("check-config", "--config", config).err
+
+
 def test_an_unsound_policy_is_2_and_named_with_its_line(run: "Run", config: Path) -> None:
     policy = Path("here/policy.toml")
     policy.write_text(policy.read_text().replace("exit_below = 0.03", "exit_below = 0.3"))

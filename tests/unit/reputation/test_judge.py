@@ -163,6 +163,13 @@ class TestEnrolment:
         assert story.batch(late) == []
         assert not story.judge.subjects[MEMBER].member.enrolled
 
+    def test_what_is_older_than_all_that_is_known_changes_nothing(self, story: Story) -> None:
+        story.batch(story.event(Kind.ENROLLED, hourly_cap=7))
+        for kind in (Kind.ENROLLED, Kind.UNENROLLED):
+            assert story.batch(story.event(kind, at=story.now - HOUR, hourly_cap=1)) == []
+        member = story.judge.subjects[MEMBER].member
+        assert (member.enrolled, member.hourly_cap) == (True, 7)
+
     def test_caps_agreed_in_a_batch_count_for_its_mail(self, story: Story) -> None:
         send = [event for _ in range(400) for event in story.message(None, at_domain="one.example")]
         assert story.batch(*send, story.event(Kind.ENROLLED, hourly_cap=1_000)) == ["+relay-member"]

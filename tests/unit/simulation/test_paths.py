@@ -131,21 +131,20 @@ def test_nor_when_the_throttle_ends_and_the_mail_goes_on(play: Play, policy: Pol
     assert changes[-1] == "-mail-throttled"
 
 
-def test_what_the_relay_refused_is_counted_by_neither(activated: Judge, policy: Policy) -> None:
+@pytest.mark.parametrize("days", [2, 5, 12])
+def test_what_the_relay_refused_is_counted_by_neither(activated: Judge, policy: Policy, days: int) -> None:
     """A throttled member tries far more than it may, and goes on when the throttle is over."""
     at = [place * 90 for place in range(12 * DAY // 90)]
     told = script(at, [BAD] * 3 + [OK] * (len(at) - 3))
     counts = []
     for path in (CountsPath(told.mail, policy), EventsPath()):
         passage = Listening(copy.deepcopy(activated), [told])
-        for days in (2, 5, 12):
-            passage.run(path, days)
-            volume = passage.judge.subjects["did:plc:member0"].windows.volume
-            now_s = START_S + days * DAY
-            recent = [volume.minutes.count((now_s - ago) // 60) for ago in (HOUR, 2 * HOUR)]
-            counts.append([*recent, volume.accepted.total, [label.to_json() for label in passage.labels]])
-    assert counts[:3] == counts[3:]
-    assert counts[0][1] == 40
+        passage.run(path, days)
+        volume = passage.judge.subjects["did:plc:member0"].windows.volume
+        now_s = START_S + days * DAY
+        recent = [volume.minutes.count((now_s - ago) // 60) for ago in (HOUR, 2 * HOUR)]
+        counts.append([*recent, volume.accepted.total, [label.to_json() for label in passage.labels]])
+    assert counts[0] == counts[1]
 
 
 def test_a_busy_hour_is_looked_at_long_before_a_rule_minds(policy: Policy) -> None:
