@@ -76,13 +76,14 @@ class TestTheWindow:
     def test_room_comes_back_when_a_suspension_is_a_day_old(self, guards: Guards) -> None:
         breaker = breaker_with(0, guards)
         breaker.count(ANNE, NOON)
-        assert breaker.closed
+        room = [breaker.closed]
         breaker.count(BERT, NOON + HOURS)
-        assert not breaker.closed
+        room.append(breaker.closed)
         breaker.refill(guards, NOON + 24 * HOURS - timedelta(milliseconds=1))
-        assert not breaker.closed
+        room.append(breaker.closed)
         breaker.refill(guards, NOON + 24 * HOURS)
-        assert breaker.closed
+        room.append(breaker.closed)
+        assert room == [True, False, False, True]
         breaker.count(CARL, NOON + 24 * HOURS)
         assert not breaker.closed
         breaker.refill(guards, NOON + 25 * HOURS)

@@ -41,7 +41,7 @@ class TestTheSameMember:
         [{"recipient_exact": OTHERWISE}, {"domain": "other.example"}, {"domain": "mail.shop.example"}],
         ids=["a variant of the address", "another domain", "a domain below"],
     )
-    def test_another_way_to_the_same_person_is_evasion(self, fields: dict[str, str]) -> None:
+    def test_another_way_to_the_same_person_is_evasion(self, fields: dict[str, Any]) -> None:
         assert evasions(left(), **fields) == 1
 
     @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ class TestTheSameMember:
         ],
         ids=["as it was", "spelling unknown", "domain unknown", "both unknown", "in capitals"],
     )
-    def test_the_way_that_was_suppressed_is_the_relay_s_to_stop(self, fields: dict[str, str | None]) -> None:
+    def test_the_way_that_was_suppressed_is_the_relay_s_to_stop(self, fields: dict[str, Any]) -> None:
         assert evasions(left(), **fields) == 0
 
     def test_what_was_not_known_then_cannot_differ_now(self) -> None:
@@ -127,7 +127,7 @@ class TestAnotherMember:
         ],
         ids=["plainly", "by a variant", "within the grace", "before", "awaited", "somebody else"],
     )
-    def test_mailing_who_left_the_other(self, hours: int, fields: dict[str, str], counted: int) -> None:
+    def test_mailing_who_left_the_other(self, hours: int, fields: dict[str, Any], counted: int) -> None:
         own, other = SuppressionWindows(), left()
         mail = event(**fields)
         own.tried_elsewhere(str(mail.recipient), NOON_S + hours * 3600, mail, GRACE_S, other)

@@ -136,3 +136,16 @@ def test_other_refusals_are_nobody_s_fault(told: Told, status: str | None) -> No
     told.tell(Kind.BOUNCED, 1, status=status, provider="big")
     assert told.windows.invalid.count(0) == told.windows.blocked.total == 0
     assert told.windows.by_provider["big"].answered.total == 1
+
+
+def test_what_was_never_taken_in_is_not_renewed() -> None:
+    seen = counters.FirstSeen()
+    seen.renew("a", 5)
+    assert (seen.first, seen.new) == ({}, {})
+
+
+def test_an_older_refusal_of_a_known_recipient_is_not_counted_again(told: Told) -> None:
+    for hours in (5, 1):
+        told.tell(Kind.ACCEPTED, 1, hours, message_id=f"m{hours}")
+        told.tell(Kind.BOUNCED, 1, hours, message_id=f"m{hours}", provider="big", status="5.7.1")
+    assert told.windows.blocked.total == 1
