@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -87,7 +88,7 @@ class Screen:
         line.append(f"  ✓ sig {(label.sig or b'')[:6].hex()}…", style="dim")
         self._console.print(line)
         if why:
-            self._console.print(Text(f"{'':10}because {why}", style="italic"))
+            self._console.print(Padding(Text(f"because {why}", style="italic"), (0, 0, 0, 10), expand=False))
 
     def refusal(self, exchange: Exchange, now: datetime) -> None:
         """Print what the relay answered to a member's mail program, word for word."""

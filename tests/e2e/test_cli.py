@@ -159,6 +159,32 @@ def test_replay_of_the_running_service_s_log_is_what_it_published(place: Place) 
     assert place.lines("replay", "--sign") == replayed
 
 
+def test_a_label_is_explained_checked_asked_about_and_overridden(place: Place) -> None:
+    """Over XRPC to the running service; the script reads the log beside it."""
+    token = place.tokens["operator"]
+    with place.serving():
+        body = {"events": list(bounces(datetime.now(UTC) - timedelta(hours=5)))}
+        headers = {"Authorization": f"Bearer {place.tokens['relay']}"}
+        httpx.post(f"{place.url}/xrpc/email.atmos.telemetry.submitEvents", json=body, headers=headers)
+        (asked,) = place.lines("ask", SUBJECT, "--comment", "why so many?", token=token)  # judged after the bounces
+        assert asked["askedBy"] == OPERATOR
+        assert place.run("explain", SUBJECT, "mail-suspended").returncode == 2, "not without a token"
+        done = place.run("explain", SUBJECT, "mail-suspended", token=token)
+        assert "Rule invalid-recipients (suspend): " in done.stdout
+        (answer,) = place.lines("explain", SUBJECT, "mail-suspended", token=token)
+        evidence, log = place.config.parent / "evidence.json", place.config.parent / "data" / "telemetry.sqlite"
+        evidence.write_text(json.dumps(answer))
+        script = [sys.executable, "conformance/check_evidence.py", str(evidence), str(log)]
+        checked = subprocess.run(script, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
+        words = ["--exempt", "invalid-recipients", "--hours", 72]
+        (granted,) = place.lines("override", SUBJECT, *words, token=token)
+        assert granted["override"]["exempt"] == ["invalid-recipients"]
+    (standing,) = place.lines("standing", SUBJECT, token=token)
+    assert standing["override"] == granted["override"]
+    assert standing["reports"][0]["answerBy"][:16] == asked["answerBy"][:16]
+
+
 def test_a_service_that_does_not_answer_is_3(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from labeler.errors import Unavailable
 from labeler.reputation.events import SendEvent
-from labeler.reputation.inputs import Batch, Decision, PolicyActivated, Tick
+from labeler.reputation.inputs import Batch, Decision, Override, PolicyActivated, Question, Tick
 from labeler.service.ingest import MAX_GROUP
 
 if TYPE_CHECKING:
@@ -26,9 +26,14 @@ async def test_every_kind_of_record_goes_through_the_same_loop(service: "Service
         lambda received: Decision(received, "did:plc:moderator", "did:plc:alice", comment="seen", event="comment")
     )
     assert await service.ingest.tick() == 4
+    asked = await service.ingest.ask(lambda received: Question(received, "did:plc:moderator", "did:plc:alice"))
+    granted = await service.ingest.override(
+        lambda received: Override(received, "did:plc:admin", "did:plc:alice", ("velocity",)), ["velocity"]
+    )
     records = [record for _, record in await service.telemetry.read(0, 10)]
-    assert [type(record) for record in records] == [PolicyActivated, Batch, Decision, Tick]
+    assert [type(record) for record in records] == [PolicyActivated, Batch, Decision, Tick, Question, Override]
     assert (position, records[2]) == (3, decision)
+    assert (asked, granted) == ((records[4], 5), (records[5], 6))
 
 
 async def test_received_rises_by_a_millisecond_where_the_clock_stands(service: "Service") -> None:
