@@ -4,7 +4,8 @@ One idea carries the distinct counts: remember for each item the *latest* bucket
 each bucket is the latest of. An item lies in a window exactly when its latest bucket does, so the distinct count of
 any window is a sum over buckets. Its mirror, the *first* bucket of each item, tells what was new when.
 
-Rule: recording commutes. Rule: exact up to `EXACT_MAX` items, about right beyond, bounded always.
+Rule: recording commutes; only what is told late of an item that came back after `QUIET` may be new or not by the order.
+Rule: exact up to `EXACT_MAX` items, about right beyond, bounded always.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Final, TypeVar
 from labeler.reputation.sketch import SlidingSketch
 
 EXACT_MAX: Final = 65_536  # distinct items counted exactly: two months of a member at its default daily cap
+QUIET: Final = 30 * 24  # buckets without a sight, after which an item that comes back is new again
 Kept = TypeVar("Kept")
 _MARKS: Final = 4  # windows of different length whose counts are kept up to date
 _STEPS: Final = 12  # buckets by which a window is moved rather than summed anew
@@ -99,7 +101,9 @@ class DistinctWindow:
         return len(self.last) if self._sketch is None else self._sketch.count(0)
 
     def record(self, item: str, bucket: int) -> bool:
-        """See `item` in `bucket`; an older bucket than the one known changes nothing. Tell whether it was unknown."""
+        """See `item` in `bucket`; an older bucket than the one known changes nothing. Tell whether it is news: unknown,
+        or not seen for so long.
+        """
         known = self.last.get(item)
         if known is not None:
             if known >= bucket:
@@ -121,7 +125,7 @@ class DistinctWindow:
         alive[bucket] = alive.get(bucket, 0) + 1
         if known is None and len(self.last) > EXACT_MAX:
             self._approximate()
-        return known is None
+        return known is None or bucket > known + QUIET
 
     def count(self, since: int) -> int:
         """How many distinct items were seen in a bucket ≥ `since`."""
@@ -179,12 +183,11 @@ class FirstSeen:
         self.new[bucket] = self.new.get(bucket, 0) + 1
 
     def renew(self, item: str, bucket: int) -> None:
-        """See `item` in `bucket` after so long that it is new again."""
-        known = self.first.get(item)
+        """See `item` in `bucket`, where it is news: for the first time, or after so long that it is new again."""
+        known = self.first.pop(item, None)
         if known is not None:
             self.new[known] -= 1
-            self.first[item] = bucket
-            self.new[bucket] = self.new.get(bucket, 0) + 1
+        self.record(item, bucket)
 
     def count(self, since: int, until: int) -> int:
         """How many items were new in the buckets `since` … `until` − 1."""

@@ -33,6 +33,11 @@ class DeadAddresses:
         if at_s > self.known.get(recipient, at_s):
             del self.known[recipient]
 
+    def excuse(self, recipient: str, since_s: int) -> None:
+        """What was reported of the address since `since_s` was its provider's fault."""
+        if self.known.get(recipient, since_s - 1) >= since_s:
+            del self.known[recipient]
+
     def sent(self, recipient: str, at_s: int) -> bool:
         """A message was accepted; count it if the address was known to be dead, and tell whether it was."""
         since = self.known.get(recipient)

@@ -9,6 +9,7 @@ they count among those who send there: the more they are, the harder an incident
 from collections.abc import Callable
 from typing import Final
 
+from labeler.reputation.dead_addresses import DeadAddresses
 from labeler.reputation.policy import IncidentTerms
 from labeler.reputation.pool import Pool
 from labeler.reputation.volume import HOUR_S
@@ -38,6 +39,9 @@ class Incidents:
                 failing = pool.providers[provider].failing
                 found.setdefault(provider, []).extend([*failing.get(hour - 1, ()), *failing[hour]])
         pool.touched.clear()
+        for provider, dids in found.items():
+            for did in dict.fromkeys(dids):
+                _excuse(windows_of(did), provider, self.stretches[provider])
         return found
 
     def blamed(self, provider: str, hour: int) -> bool:
@@ -97,3 +101,13 @@ class Incidents:
         elsewhere = sum(other.answered.count(since) for other in others)
         failed = sum(other.invalid.count(since) for other in others if other.invalid is not None)
         return elsewhere >= terms.min_elsewhere and failed < terms.clean_below * elsewhere
+
+
+def _excuse(windows: SubjectWindows, provider: str, stretches: list[tuple[int, int]]) -> None:
+    """Recipients lost at a provider while it was to blame are not known to be dead: they may be written to again."""
+    there, dead = windows.by_provider.get(provider), windows.dead or DeadAddresses()
+    lost = there.invalid.last if there is not None and there.invalid is not None else {}
+    for recipient, hour in lost.items():
+        for first, last in stretches:
+            if first <= hour <= last:
+                dead.excuse(recipient, first * HOUR_S)

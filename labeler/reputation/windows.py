@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from labeler.reputation.auth_mail import AuthMailWindows
-from labeler.reputation.counters import EXACT_MAX, CountWindow, DistinctWindow, FirstSeen, halve
+from labeler.reputation.counters import EXACT_MAX, QUIET, CountWindow, DistinctWindow, FirstSeen, halve
 from labeler.reputation.dead_addresses import DeadAddresses
 from labeler.reputation.domains import registrable
 from labeler.reputation.events import AUTH_MAIL, OUTCOMES, Kind, SendEvent
@@ -24,7 +24,7 @@ from labeler.reputation.suppression import SuppressionWindows
 from labeler.reputation.volume import HOUR_S, VolumeWindows
 
 BINDING_HOURS: Final = 9 * 24  # an outcome may be 7 days late, and asynchronous bounces take days of their own
-CONTACT_HOURS: Final = 30 * 24  # who was reached in the month before is no first contact
+CONTACT_HOURS: Final = QUIET  # who was reached in the month before is no first contact
 BINDING_MAX: Final = 262_144  # acceptances a subject may have waiting for outcomes; the older half is let go beyond
 STASH_MAX: Final = 10_000  # messages per subject whose outcomes wait for an acceptance …
 STASH_DEPTH: Final = 16  # … and outcomes kept for each
@@ -77,8 +77,7 @@ class SubjectWindows:
     `reached` holds recipients whose existence is known by now (delivered or invalid), `invalid` those that do not
     exist, `addressed` all recipients of accepted mail, `first_delivered` the hour each recipient was first reached.
     `unbindable` counts outcomes that name no message, or for which the stash had no room. What most members never need
-    is None until then; from then on they are `rare`. `stirred`: something besides mail taken and delivered happened
-    since the reset.
+    is None until then; from then on they are `rare`. `stirred`: not only was mail taken and delivered since the reset.
     """
 
     __slots__ = (
@@ -208,8 +207,13 @@ class SubjectWindows:
                 sending.accepted.add(hour)
         if event.from_domain is not None and self.from_domains.record(registrable(event.from_domain), hour):
             self.stirred = True
-        if event.client is not None and _is_news(self.clients, self.new_clients, event.client, hour, late=late):
-            self.stirred = True
+        if event.client is not None:
+            if self.clients.record(event.client, hour):
+                self.new_clients.renew(event.client, hour)
+                self.stirred = True
+            elif late and self.clients.exact:
+                self.new_clients.record(event.client, hour)
+                self.stirred = True
 
     def _address(self, event: SendEvent, recipient: str, hour: int, *, late: bool) -> None:
         """Count whom a message went to. What is no news to the windows cannot have been seen first now, unless late."""
@@ -217,8 +221,11 @@ class SubjectWindows:
         if event.recipient_domain is None:
             return
         domain = registrable(event.recipient_domain)
-        _is_news(self.recipient_domains, self.new_domains, domain, hour, late=late)
-        if (new and len(self.domain_of) < EXACT_MAX) or (not late and self.domain_of.get(recipient, domain) != domain):
+        if self.recipient_domains.record(domain, hour):
+            self.new_domains.renew(domain, hour)
+        elif late and self.recipient_domains.exact:
+            self.new_domains.record(domain, hour)
+        if new and len(self.domain_of) < EXACT_MAX:
             self.domain_of[recipient] = domain
 
     def _look_back(self, event: SendEvent, recipient: str, at_s: int, known: Circumstances) -> None:
@@ -283,8 +290,7 @@ class SubjectWindows:
             self.invalid.record(recipient, hour)
             self.dead = self.dead or DeadAddresses()
             self.dead.die(recipient, int(event.at.timestamp()))
-            sending = self._domain(event.domain) if event.domain is not None else None
-            if sending is not None:
+            if event.domain is not None and (sending := self._domain(event.domain)) is not None:
                 sending.invalid.add(hour)
             if provider is not None and name is not None:
                 provider.invalid = provider.invalid or DistinctWindow()
@@ -327,17 +333,16 @@ class SubjectWindows:
         )
 
     def sweep(self, hour: int, horizon_hours: int, memory_s: int) -> None:
-        """Forget what no window can see; due once `hour` ≥ `swept_hour` + 24. Changes no count of anything but what is
-        new: domains and networks that were not seen for a month are, when they come again.
-        """
+        """Forget what no window can see any more. Changes no count; due once `hour` ≥ `swept_hour` + 24."""
         self.swept_hour, self.stirred = hour, True
         floor, oldest = hour - max(horizon_hours, CONTACT_HOURS), binding_floor(hour)
         self.volume.expire(hour, floor)
         if any(bound < oldest for bound in self.acceptances.values()):
             self.acceptances = {key: bound for key, bound in self.acceptances.items() if bound >= oldest}
         self.delivered.expire(floor - CONTACT_HOURS)  # a month before anything that may still be recorded or asked
-        for seen in (self.recipient_domains, self.clients):
+        for new, seen in ((self.new_domains, self.recipient_domains), (self.new_clients, self.clients)):
             seen.expire(floor - BINDING_HOURS)  # a late event must find what was seen in the month before it
+            new.keep(seen, floor - BINDING_HOURS)
         for window in self._windows():
             window.expire(floor)
         for rare in (self.auth_mail, self.dead, self.traps):
@@ -345,16 +350,13 @@ class SubjectWindows:
                 rare.expire(floor)
         if self.suppression is not None:
             self.suppression.expire(floor, hour * HOUR_S - memory_s)
-        self.new_domains.keep(self.recipient_domains, floor - BINDING_HOURS)
-        self.new_clients.keep(self.clients, floor - BINDING_HOURS)
         self._forget(floor, oldest)
 
     def _forget(self, floor: int, oldest: int) -> None:
         """Let go of what hangs on forgotten items."""
-        kept = self.delivered.last
-        if len(kept) < len(self.first_delivered):
-            self.first_delivered = {item: first for item, first in self.first_delivered.items() if item in kept}
-        addressed = self.addressed.last
+        reached, addressed = self.delivered.last, self.addressed.last
+        if len(reached) < len(self.first_delivered):
+            self.first_delivered = {item: first for item, first in self.first_delivered.items() if item in reached}
         if self.addressed.exact and len(addressed) < len(self.domain_of):
             self.domain_of = {item: domain for item, domain in self.domain_of.items() if item in addressed}
         if self.stash:
@@ -367,8 +369,8 @@ class SubjectWindows:
         self.by_provider = {name: provider for name, provider in self.by_provider.items() if provider.answered.total}
 
     def _windows(self) -> Iterable[DistinctWindow | CountWindow | EventLedger]:
-        yield from (self.addressed, self.reached, self.invalid, self.complained)
-        yield from (self.blocked, self.from_domains, self.ledger)
+        yield from (self.addressed, self.reached, self.invalid, self.complained, self.blocked, self.from_domains)
+        yield self.ledger
         for domain in self.by_domain.values():
             yield from (domain.accepted, domain.invalid)
         for provider in self.by_provider.values():
@@ -391,18 +393,6 @@ class SubjectWindows:
         if windows is None and len(self.by_domain) < DOMAINS_MAX:
             windows = self.by_domain[name] = DomainWindows()
         return windows
-
-
-def _is_news(seen: DistinctWindow, new: FirstSeen, item: str, hour: int, *, late: bool) -> bool:
-    """Count `item`; tell whether it may not have been seen in the month before."""
-    latest = seen.last.get(item)
-    if seen.record(item, hour) or (late and seen.exact):
-        new.record(item, hour)
-        return True
-    if latest is not None and hour > latest + CONTACT_HOURS:
-        new.renew(item, hour)
-        return True
-    return False
 
 
 def binding_floor(hour: int) -> int:

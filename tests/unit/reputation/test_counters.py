@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from labeler.reputation import counters
-from labeler.reputation.counters import EXACT_MAX, CountWindow, DistinctWindow, FirstSeen, halve
+from labeler.reputation.counters import EXACT_MAX, QUIET, CountWindow, DistinctWindow, FirstSeen, halve
 
 
 class TestCountWindow:
@@ -39,6 +39,14 @@ class TestCountWindow:
         assert window.total == 3
         window.expire(2)
         assert (window.buckets, window.total, window.count(0)) == ({3: 2}, 2, 2)
+
+    def test_a_window_asked_for_before_the_expiry_moves_on_rightly(self) -> None:
+        window = CountWindow()
+        for bucket in (3, 5, 7):
+            window.add(bucket)
+        assert window.count(3) == 3
+        window.expire(5)
+        assert (window.count(6), window.count(8)) == (1, 0)
 
     @pytest.mark.parametrize("step", [1, 5, 12, 13, 100])
     def test_windows_that_move_on_stay_right(self, step: int) -> None:
@@ -82,6 +90,14 @@ class TestDistinctWindow:
         window = DistinctWindow()
         sights = [("a", 3), ("a", 3), ("a", 1), ("a", 9), ("b", 0)]
         assert [window.record(*sight) for sight in sights] == [True, False, False, False, True]
+
+    @pytest.mark.parametrize(("quiet", "news"), [(1, False), (QUIET, False), (QUIET + 1, True)])
+    def test_what_was_not_seen_for_so_long_is_news_again(self, quiet: int, news: bool) -> None:
+        window = DistinctWindow()
+        window.record("a", 5)
+        assert window.record("a", 5 + quiet) is news
+        assert not window.record("a", 5 + quiet)
+        assert (window.count(6), window.size) == (1, 1)
 
     def test_a_later_sight_moves_an_item_into_narrower_windows(self) -> None:
         window = DistinctWindow()
@@ -201,6 +217,15 @@ class TestFirstSeen:
             shuffled.record(item, bucket)
         assert straight.first == shuffled.first == {item: min(b for i, b in sights if i == item) for item, _ in sights}
         assert [straight.count(b, b + 1) for b in range(20)] == [shuffled.count(b, b + 1) for b in range(20)]
+
+    def test_what_comes_back_after_long_is_new_where_it_came_back(self) -> None:
+        seen = FirstSeen()
+        seen.renew("a", 5)
+        assert seen.first == {"a": 5}
+        seen.renew("a", 900)
+        assert (seen.first, seen.count(0, 10), seen.count(900, 901)) == ({"a": 900}, 0, 1)
+        seen.record("a", 895)
+        assert (seen.count(895, 896), seen.count(900, 901)) == (1, 0)
 
     def test_too_many_are_not_new(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(counters, "EXACT_MAX", 3)

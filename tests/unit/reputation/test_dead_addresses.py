@@ -1,6 +1,7 @@
 """Addresses reported not to exist: from when on mail to them counts, and when they are alive again."""
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,48 @@ class TestDelivery:
         addresses.revive("a", 20)
         addresses.die("a", 30)
         assert [addresses.sent("a", at_s) for at_s in (25, 30, 31)] == [False, False, True]
+
+
+@pytest.mark.parametrize(("since_s", "counts"), [(10, False), (9, False), (11, True)])
+def test_what_a_provider_was_to_blame_for_is_no_death_and_what_was_known_before_is(since_s: int, counts: bool) -> None:
+    addresses = dead(10)
+    addresses.excuse("a", since_s)
+    addresses.excuse("b", since_s)
+    assert addresses.sent("a", 20) is counts
+
+
+def test_after_an_outage_honest_members_write_on_to_whom_they_lost(story: Any) -> None:
+    """Six members, clean for nine days, lose thirty recipients each when their provider fails; next day they mail all.
+
+    Only the address that was dead before the outage is still known to be dead.
+    """
+    members = [f"did:plc:m{number}" for number in range(6)]
+
+    def campaign(at_big: str = "2.0.0", outcome: bool = True) -> list[list[str]]:
+        changes = []
+        for place, did in enumerate(members):
+            told = []
+            for number in range(60):
+                provider, status = ("big.example", at_big) if number % 2 else (f"p{number % 3}.example", "2.0.0")
+                gone = number == 1 and story.now.day == 14
+                mail = story.message(
+                    "5.1.1" if gone else status, did=did, recipient=place * 100 + number, provider=provider
+                )
+                told += mail if outcome else mail[:1]
+            changes.append(story.batch(*told))
+        return changes
+
+    for _ in range(9):
+        campaign()
+        story.wait(days=1)
+    assert story.now.day == 15
+    campaign("5.1.1")
+    assert story.notices().count("incident big.example") >= 1
+    assert [story.active(did) & {"mail-throttled", "mail-suspended"} for did in members] == [set()] * 6
+    story.wait(days=1)
+    assert campaign(outcome=False) == [[]] * 6
+    sends = [story.judge.subjects[did].windows.dead.sends.total for did in members]
+    assert sends == [2] * 6, "on the day of the outage, and now"
 
 
 def test_memory_is_bounded_and_the_known_ones_stay(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,6 +205,15 @@ class TestRemoved:
         ]
         assert BERT in story.last().reason
 
+    def test_whom_an_operator_let_have_a_domain_may_have_it(self) -> None:
+        domains = Domains()
+        domains.accept(CARL, ["shop.example"])
+        domains.remove(ANNE, frozenset({"shop.example"}))
+        assert not domains.accepted(CARL, "shop.example"), "nothing was removed when the operator decided"
+        domains.accept(CARL, ["mail.shop.example", "", "other.example"])
+        answers = [(CARL, "Shop.example"), (CARL, "x.shop.example"), (CARL, "other.example"), (BERT, "shop.example")]
+        assert [domains.accepted(did, name) for did, name in answers] == [True, True, False, False]
+
     def test_whoever_was_taken_back_may_use_its_own_domain(self, story: Any) -> None:
         story.batch(story.event(Kind.ENROLLED, ANNE, domain="shop.example"))
         story.decide(apply=["mail-removed"], did=ANNE, hours=24)

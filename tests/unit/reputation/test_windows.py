@@ -1,42 +1,13 @@
 """Counts of one subject: exact, in event time, whatever order the events come in."""
 
 import itertools
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from labeler.reputation import volume
 from labeler.reputation import windows as module
 from labeler.reputation.events import Kind, SendEvent
-from labeler.reputation.outcomes import Classifier
-from labeler.reputation.policy import Outcomes
-from labeler.reputation.pool import Pool
-from labeler.reputation.windows import (
-    BINDING_HOURS,
-    CONTACT_HOURS,
-    Circumstances,
-    SubjectWindows,
-    binding_floor,
-)
-
-RELAY, OTHER = "did:web:relay.example", "did:web:other.example"
-NOON = datetime(2026, 3, 6, 12, tzinfo=UTC)
-HOUR = int(NOON.timestamp()) // 3600
-CLASSES = Classifier(
-    Outcomes(invalid_recipient=frozenset({"5.1.1"}), policy_block=frozenset({"5.7.*"}), configuration=frozenset())
-)
-
-
-def event(kind: Kind, number: int = 1, hours: float = 0, **fields: Any) -> SendEvent:
-    """Something that happened `hours` after noon to message `number`, sent to recipient `number`."""
-    known = {"message_id": f"m{number}", "recipient": f"{number:032x}", "domain": "shop.example"}
-    at = NOON + timedelta(hours=hours)
-    return SendEvent(id=f"{kind}{number}{hours}", kind=kind, did="did:plc:m", at=at, **(known | fields))
-
-
-def record(windows: SubjectWindows, item: SendEvent, *, relay: str = RELAY, oldest: int = 0) -> None:
-    windows.record(item, int(item.at.timestamp()), Circumstances(relay, oldest, CLASSES, Pool()))
+from labeler.reputation.windows import BINDING_HOURS, CONTACT_HOURS, SubjectWindows, binding_floor
+from tests.unit.reputation.telemetry import HOUR, NOON, OTHER, RELAY, YEAR_S, circumstances, event, record
 
 
 def counts(windows: SubjectWindows, since: int = 0) -> dict[str, int]:
@@ -87,6 +58,7 @@ def test_any_order_leaves_the_same_windows(order: tuple[int, ...]) -> None:
     ("kind", "status"),
     [
         (Kind.BOUNCED, "5.7.1"),
+        (Kind.BOUNCED, "5.1.8"),
         (Kind.BOUNCED, "5.2.2"),
         (Kind.BOUNCED, "4.1.1"),
         (Kind.BOUNCED, None),
@@ -119,7 +91,7 @@ def test_an_outcome_no_acceptance_explains_is_unbound(outcome: SendEvent, relay:
     windows = SubjectWindows()
     acceptance = (event(Kind.ACCEPTED), RELAY)
     for item, reporter in [acceptance, (outcome, relay)][:: 1 if first == "acceptance" else -1]:
-        record(windows, item, relay=reporter)
+        record(windows, item, circumstances(relay=reporter))
     assert counts(windows) | {"accepted": 0, "addressed": 0, "unbound": 0} == dict.fromkeys(counts(windows), 0)
     assert windows.unbound == 1
 
@@ -170,15 +142,15 @@ class TestBinding:
             record(windows, event(Kind.ACCEPTED))
             oldest = binding_floor(HOUR + BINDING_HOURS + 1)
             if sweep:
-                windows.sweep(HOUR + BINDING_HOURS + 1, 168, 365 * 86_400)
-            record(windows, event(Kind.DELIVERED, hours=BINDING_HOURS), oldest=oldest)
+                windows.sweep(HOUR + BINDING_HOURS + 1, 168, YEAR_S)
+            record(windows, event(Kind.DELIVERED, hours=BINDING_HOURS), circumstances(oldest=oldest))
             assert (windows.delivered.last, windows.unbound) == ({}, 1)
 
     def test_an_acceptance_binds_for_nine_days(self) -> None:
         windows = SubjectWindows()
         record(windows, event(Kind.ACCEPTED))
-        windows.sweep(HOUR + BINDING_HOURS, 168, 365 * 86_400)
-        record(windows, event(Kind.DELIVERED, hours=200), oldest=binding_floor(HOUR + BINDING_HOURS))
+        windows.sweep(HOUR + BINDING_HOURS, 168, YEAR_S)
+        record(windows, event(Kind.DELIVERED, hours=200), circumstances(oldest=binding_floor(HOUR + BINDING_HOURS)))
         assert windows.delivered.last == {f"{1:032x}": HOUR}
 
     def test_how_long_it_binds_does_not_depend_on_the_policy(self) -> None:
@@ -187,7 +159,7 @@ class TestBinding:
     def test_an_outcome_too_old_is_not_bound_by_a_late_acceptance(self) -> None:
         windows = SubjectWindows()
         record(windows, event(Kind.DELIVERED, hours=0))
-        record(windows, event(Kind.ACCEPTED, hours=60), oldest=HOUR + 1)
+        record(windows, event(Kind.ACCEPTED, hours=60), circumstances(oldest=HOUR + 1))
         assert (windows.delivered.last, windows.unbound) == ({}, 0)
 
     def test_the_stash_is_bounded_in_messages(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,12 +188,12 @@ class TestFirstContact:
         windows, swept = SubjectWindows(), 0
         for hours in deliveries:
             if sweep and hours >= swept + 24:
-                windows.sweep(HOUR + hours, 169, 365 * 86_400)
+                windows.sweep(HOUR + hours, 169, YEAR_S)
                 swept = hours
             for kind in (Kind.ACCEPTED, Kind.DELIVERED):
                 record(windows, event(kind, 1, hours, message_id=f"m{hours}"))
         if sweep:
-            windows.sweep(HOUR + now, 169, 365 * 86_400)
+            windows.sweep(HOUR + now, 169, YEAR_S)
         record(windows, event(Kind.ACCEPTED, 1, now, message_id="now"))
         return windows.first_contacts(HOUR + now - 24) == 1
 
@@ -247,50 +219,3 @@ class TestFirstContact:
     )
     def test_who_is_one(self, deliveries: list[int], now: int, first: bool, sweep: bool) -> None:
         assert self.first(deliveries, now, sweep=sweep) is first
-
-
-class TestSweep:
-    def test_what_no_window_sees_is_forgotten_and_the_rest_is_not(self) -> None:
-        windows = SubjectWindows()
-        for number, hours in [(1, 0), (2, 1_000)]:
-            record(windows, event(Kind.ACCEPTED, number, hours, recipient_domain=f"d{number}.example"))
-            record(windows, event(Kind.BOUNCED, number, hours, status="5.1.1"))
-            record(windows, event(Kind.COMPLAINED, number, hours))
-            record(windows, event(Kind.DEFERRED, number + 10, hours))
-        before = counts(windows, HOUR + 1_000 - 169)
-        windows.sweep(HOUR + 1_000, 169, 365 * 86_400)
-        assert counts(windows, HOUR + 1_000 - 169) | {"unbound": 2} == before
-        assert counts(windows) == dict.fromkeys(counts(windows), 1) | {"delivered": 0}
-        assert windows.swept_hour == HOUR + 1_000
-        assert (windows.volume.minutes.total, len(windows.acceptances), len(windows.stash)) == (1, 1, 1)
-        assert windows.by_domain["shop.example"].accepted.total == windows.by_domain["shop.example"].invalid.total == 1
-
-    def test_a_year_later_nothing_is_left(self) -> None:
-        windows = SubjectWindows()
-        for number in range(100):
-            record(windows, event(Kind.ACCEPTED, number, number))
-            record(windows, event(Kind.DELIVERED, number, number))
-        windows.sweep(HOUR + 8_760, 169, 365 * 86_400)
-        assert set(counts(windows).values()) == {0}
-        assert not windows.first_delivered
-        assert not windows.acceptances
-        assert not windows.volume.minutes.buckets
-
-    def test_one_late_report_keeps_no_old_ones_waiting(self) -> None:
-        """A message is forgotten when all that waits for it is old, not when the last report of it was."""
-        windows = SubjectWindows()
-        record(windows, event(Kind.DEFERRED, hours=100))
-        record(windows, event(Kind.DEFERRED, hours=0))
-        windows.sweep(HOUR + BINDING_HOURS + 50, 169, 365 * 86_400)
-        assert windows.unbound == 2
-        windows.sweep(HOUR + BINDING_HOURS + 101, 169, 365 * 86_400)
-        assert windows.unbound == 0
-
-
-def test_minutes_are_kept_for_two_hours_and_not_much_longer() -> None:
-    windows = SubjectWindows()
-    for minute in range(500):
-        record(windows, event(Kind.ACCEPTED, minute, minute / 60))
-        assert windows.volume.minutes.count(HOUR * 60 + minute - 125) == min(minute + 1, 126)
-    assert len(windows.volume.minutes.buckets) <= volume._MINUTES_KEPT
-    assert windows.volume.accepted.count(0) == 500
