@@ -104,7 +104,7 @@ CATALOGUE: Final[dict[str, Terms]] = {
         "messages usual in an hour like this one, rounded up",
         "messages",
         "messages this hour",
-        frozenset({"min_baseline", "min_first_contact"}),
+        frozenset({"min_baseline", "min_excess", "min_first_contact"}),
         may_suspend=False,
         longest_s=_HOUR_S,
     ),

@@ -14,7 +14,7 @@ from labeler.reputation.metrics import EXCUSABLE, Measurement, View
 from labeler.reputation.policy import Rule
 from labeler.reputation.volume import BASELINE_HOURS, HOUR_S
 
-REST_CONFIDENCE: Final = 0.8  # how surely the rest of the recipients must tell the same story (`elsewhere`)
+REST_CONFIDENCE: Final = 0.9  # how surely the rest of the recipients must tell the same story (`elsewhere`)
 _DAY_HOURS: Final = 24
 _FAILED: Final = {"invalid-recipient-rate": "invalid", "complaint-rate": "complained", "trap-rate": "traps"}
 
@@ -37,8 +37,10 @@ def _min_baseline(_rule: Rule, view: View, _measured: Measurement, least: float)
     return _reaches(view.windows.volume.baseline(view.hour).hours * HOUR_S, least)
 
 
-def _min_excess(rule: Rule, view: View, _measured: Measurement, least: float) -> tuple[float, bool]:
-    """New domains or networks of the window, as a multiple of what was usual in the four weeks before it."""
+def _min_excess(rule: Rule, view: View, measured: Measurement, least: float) -> tuple[float, bool]:
+    """Messages, new domains or networks of the window, as a multiple of what was usual in the four weeks before it."""
+    if rule.metric == "velocity":
+        return _reaches(measured.k / max(view.windows.volume.baseline(view.hour).mean, 1.0), least)
     seen = view.windows.new_clients if rule.metric == "submitting-networks" else view.windows.new_domains
     width = 1 if rule.window.seconds < _DAY_HOURS * HOUR_S else _DAY_HOURS
     usual = seen.usual(view.since - BASELINE_HOURS, view.since, width)

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from labeler.atproto.syntax import format_datetime
 from labeler.reputation.catalogue import CATALOGUE, Scale
-from labeler.reputation.decisions import ActiveLabel, Member, holding, renewal, suspends
+from labeler.reputation.decisions import ActiveLabel, Member, counting, holding, renewal, suspends
 from labeler.reputation.definitions import MAIL_REMOVED, MAIL_SUSPENDED, MAIL_THROTTLED
 from labeler.reputation.findings import Finding, Severity, crossed, find_all, fresh
 from labeler.reputation.intervals import surprise
@@ -177,8 +177,9 @@ class _Throttle(NamedTuple):
         return fresh(self.policy, self.windows, self.label.since, epoch(at))
 
     def _suspends(self, findings: list[Finding], at: datetime) -> bool:
-        fired = [finding for finding in findings if finding.severity is not Severity.NONE]
-        return suspends(fired, self.policy) and self.member.blocked.get(MAIL_SUSPENDED, at) <= at
+        return (
+            suspends(counting(findings, self.label), self.policy) and self.member.blocked.get(MAIL_SUSPENDED, at) <= at
+        )
 
 
 def _joined(kept: list[Finding], later: list[Finding]) -> list[Finding]:

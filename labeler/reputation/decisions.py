@@ -166,9 +166,10 @@ def _enforcement(
         return []  # pending review
     fired = [finding for finding in situation.findings if finding.severity is not Severity.NONE]
     throttled = active.get(MAIL_THROTTLED)
-    if suspends(fired, policy) and MAIL_SUSPENDED not in member.blocked and not situation.silent:
+    counted = counting(situation.findings, throttled)
+    if suspends(counted, policy) and MAIL_SUSPENDED not in member.blocked and not situation.silent:
         if situation.may_suspend:
-            return _suspend(fired, throttled, policy, now)
+            return _suspend(counted, throttled, policy, now)
         fired = [finding._replace(severity=Severity.THROTTLE) for finding in fired]  # the breaker holds it
     if throttled is not None:
         return _keep_or_lift(member, throttled, situation, policy, now)
@@ -184,10 +185,25 @@ def _enforcement(
     return []
 
 
-def suspends(fired: list[Finding], policy: Policy) -> bool:
-    """A strong finding, or as many independent ones as the policy asks for."""
-    strong = any(finding.severity is Severity.SUSPEND for finding in fired)
-    return strong or len({finding.rule.family for finding in fired}) >= policy.ladder.suspend_on_findings
+def counting(findings: Iterable[Finding], throttled: ActiveLabel | None) -> list[Finding]:
+    """What counts towards a suspension: rules that fire, and beside them the causes of a standing throttle that hold.
+
+    A throttle slows its member down, so that its cause may fire no more: it must not hide behind that.
+    """
+    found = list(findings)
+    if not any(finding.severity for finding in found):
+        return []
+    return [finding for finding in found if finding.severity] if throttled is None else holding(throttled, found)
+
+
+def suspends(counted: list[Finding], policy: Policy) -> bool:
+    """A strong finding, or as many independent ones as the policy asks for.
+
+    A finding that one of its conditions keeps from suspending stands for no problem beside another.
+    """
+    strong = any(finding.severity is Severity.SUSPEND for finding in counted)
+    families = {finding.rule.family for finding in counted if all(met.enough for met in finding.conditions)}
+    return strong or len(families) >= policy.ladder.suspend_on_findings
 
 
 def _suspend(fired: list[Finding], throttled: ActiveLabel | None, policy: Policy, now: datetime) -> list[Change]:

@@ -18,6 +18,7 @@ from labeler.reputation.decisions import (
     Member,
     Situation,
     Verb,
+    counting,
     decide,
     expire,
     settle,
@@ -144,13 +145,14 @@ class Verdicts:
 
     def _hold(self, did: str, subject: Subject, findings: list[Finding], policy: Policy, now: datetime) -> None:
         """Tell people, once a day and member, about a suspension that the breaker holds back."""
-        fired, member = [finding for finding in findings if finding.severity], subject.member
+        member = subject.member
         throttled = member.active.get(MAIL_THROTTLED)
+        counted = counting(findings, throttled)
         settled = MAIL_SUSPENDED in member.blocked or {MAIL_SUSPENDED, MAIL_REMOVED} & member.active.keys()
-        if settled or (throttled is not None and throttled.by_operator) or not suspends(fired, policy):
+        if settled or (throttled is not None and throttled.by_operator) or not suspends(counted, policy):
             return
         if self.breaker.hold(did, now):
-            self.note("breaker", did, now, "a suspension is held back: " + _summaries(fired))
+            self.note("breaker", did, now, "a suspension is held back: " + _summaries(counted))
             self.arm(did, subject, now)
 
     def _pretend(

@@ -264,7 +264,7 @@ def test_suspensions_in_a_day_stay_within_the_breaker(members: int) -> None:
 def test_a_careless_policy_is_held_by_the_breaker_too() -> None:
     """Bars a typing mistake away from labelling everyone suspend no more than the breaker lets them."""
     careless = POLICY.replace(
-        "above = 0.10, confidence = 0.99, min_events = 5", "above = 0.06, confidence = 0.96, min_events = 3"
+        "above = 0.10, confidence = 0.985, min_events = 5", "above = 0.06, confidence = 0.96, min_events = 3"
     )
     assert careless != POLICY
     assert whole_pool_misbehaves(careless, 60, hours=6)[MAIL_SUSPENDED] == 3

@@ -95,7 +95,7 @@ class TestShow:
         rows = [line for line in out.splitlines() if line.startswith("invalid-recipients ")]
         assert re.split(r" {2,}", rows[0])[:4] == ["invalid-recipients", "recipients", "7d", "enforce"]
         assert re.split(r" {2,}", rows[1]) == [
-            *("invalid-recipients", "9 / 14 of 70", "29 / 50 of 350", "92 / 169 of 1400", "397 / 765 of 7000"),
+            *("invalid-recipients", "9 / 14 of 70", "29 / 49 of 350", "92 / 168 of 1400", "397 / 762 of 7000"),
         ]
         (row,) = [line for line in out.splitlines() if line.startswith("hourly-volume  ") and "/" in line]
         assert re.split(r" {2,}", row) == ["hourly-volume", "50 / 200", "151 / 501", "601 / 2001", "3001 / 10001"]

@@ -115,7 +115,7 @@ class TestBounces:
     def test_crossing_a_bar_costs_the_clean_label_at_once(self, story: "Story") -> None:
         enrol(story)
         assert story.batch(*letters(story, 100)) == ["+clean-sender"]
-        assert story.batch(*letters(story, 20, BAD)) == [THROTTLED, "-clean-sender"]
+        assert story.batch(*letters(story, 15, BAD)) == [THROTTLED, "-clean-sender"]
         assert story.active() == {"relay-member", "mail-throttled"}
 
     def test_mail_that_goes_on_to_dead_addresses_throttles_and_then_suspends(self, story: "Story") -> None:

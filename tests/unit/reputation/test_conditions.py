@@ -102,6 +102,15 @@ def test_the_length_of_the_history() -> None:
     assert Asked("min_baseline", "velocity", "1h")(SubjectWindows(), 1) == (0, False)
 
 
+@pytest.mark.parametrize(("usual", "count", "times"), [(8, 31, 31 / 8), (8, 32, 4.0), (0, 4, 4.0)])
+def test_messages_against_a_usual_hour_of_one_at_least(usual: int, count: int, times: float) -> None:
+    windows = filled(accepted=[HOUR - age for age in range(1, 7 * 24 + 1) for _ in range(usual)])
+    view = View(windows, NOW_S - 3600, NOW_S, setting())
+    measured = Measurement(count, usual, 9.0, count)
+    value, enough = measure_condition("min_excess", rule("velocity"), view, measured, 4)
+    assert (round(value, 6), enough) == (round(times, 6), times >= 4)
+
+
 class TestExcess:
     @staticmethod
     def new(per_stretch: list[tuple[int, int]], seen: str = "new_domains") -> SubjectWindows:

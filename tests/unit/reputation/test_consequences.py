@@ -199,7 +199,7 @@ class TestAtVolumes:
         table = at_volumes(policy.rules[0])
         assert [row.volume for row in table] == list(VOLUMES)
         assert [(row.n, row.throttle, row.suspend) for row in table] == [
-            *((70, 9, 14), (350, 29, 50), (1_400, 92, 169), (7_000, 397, 765)),
+            *((70, 9, 14), (350, 29, 49), (1_400, 92, 168), (7_000, 397, 762)),
         ]
 
     def test_volume_is_told_by_the_cap(self, policy: Policy) -> None:

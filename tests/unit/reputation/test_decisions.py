@@ -19,7 +19,7 @@ from labeler.reputation.decisions import (
     throttle_term,
 )
 from labeler.reputation.definitions import CLEAN_SENDER, MAIL_REMOVED, MAIL_SUSPENDED, MAIL_THROTTLED, RELAY_MEMBER
-from labeler.reputation.findings import Finding, Severity
+from labeler.reputation.findings import Finding, Met, Severity
 from labeler.reputation.metrics import Measurement
 from labeler.reputation.policy import Policy
 
@@ -356,3 +356,37 @@ def test_renewal_never_falls_between_two_milliseconds(policy: Policy) -> None:
     assert renewal(MAIL_THROTTLED, label(by_operator=True), policy) is None
     assert renewal(MAIL_SUSPENDED, label(), policy) is None
     assert renewal(RELAY_MEMBER, label(), policy) is None
+
+
+class TestWhatCountsTowardsASuspension:
+    def test_a_cause_that_fires_no_more_but_holds_counts_beside_another_family(self, policy: Policy) -> None:
+        member = Member(active={MAIL_THROTTLED: label(actor="velocity")})
+        held = found(policy, "velocity", holds=True)
+        spray = found(policy, "domain-spray", Severity.THROTTLE)
+        assert decided(member, policy, situation(held, spray)) == ["apply mail-suspended", "negate mail-throttled"]
+
+    @pytest.mark.parametrize(
+        ("actor", "holds", "second"),
+        [
+            ("velocity", False, "domain-spray"),
+            ("complaints", True, "domain-spray"),
+            ("velocity", True, "daily-volume"),
+        ],
+        ids=["a cause that is gone", "no cause of this throttle", "one family"],
+    )
+    def test_nothing_else_does(self, policy: Policy, actor: str, holds: bool, second: str) -> None:
+        member = Member(active={MAIL_THROTTLED: label(actor=actor)})
+        held, fires = found(policy, "velocity", holds=holds), found(policy, second, Severity.THROTTLE)
+        assert decided(member, policy, situation(held, fires)) == []
+
+    def test_causes_that_hold_suspend_nobody_while_nothing_fires(self, policy: Policy) -> None:
+        causes = ("velocity", "domain-spray")
+        throttle = ActiveLabel(NOW, NOW, NOW + DAY, "velocity", False, causes)
+        held = [found(policy, cause, holds=True) for cause in causes]
+        assert decided(Member(active={MAIL_THROTTLED: throttle}), policy, situation(*held)) == []
+
+    def test_what_a_condition_keeps_from_suspending_counts_for_no_second_one(self, policy: Policy) -> None:
+        weak = found(policy, "invalid-recipients", Severity.THROTTLE)
+        weak = weak._replace(conditions=(Met("elsewhere", 2.0, 0.01, enough=False),))
+        other = found(policy, "daily-volume", Severity.THROTTLE)
+        assert decided(Member(), policy, situation(weak, other)) == ["apply mail-throttled"]

@@ -87,7 +87,8 @@ def look(policy: Policy, name: str, windows: SubjectWindows, floor_s: int = 0) -
         (21, 4, Severity.NONE, True),
         (0, 5, Severity.SUSPEND, True),
         (12, 5, Severity.SUSPEND, True),
-        (13, 5, Severity.THROTTLE, True),
+        (13, 5, Severity.SUSPEND, True),
+        (14, 5, Severity.THROTTLE, True),
     ],
 )
 def test_invalid_recipients_at_the_bars(policy: Policy, good: int, bad: int, severity: Severity, holds: bool) -> None:
@@ -233,8 +234,8 @@ class TestConditions:
                 "throttle = { above = 0.05, confidence = 0.99, min_events = 3 }",
                 "throttle = { above = 0.05, confidence = 0.99, min_events = 3, min_distinct = 2 }",
             ).replace(
-                "suspend = { above = 0.10, confidence = 0.99, min_events = 5, elsewhere = 2 }",
-                "suspend = { above = 0.10, confidence = 0.99, min_events = 5, min_distinct = 9 }",
+                "suspend = { above = 0.10, confidence = 0.985, min_events = 5, elsewhere = 2 }",
+                "suspend = { above = 0.10, confidence = 0.985, min_events = 5, min_distinct = 9 }",
             )
         )
         finding = look(policy, "invalid-recipients", mail(0, 6))

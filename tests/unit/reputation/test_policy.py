@@ -115,7 +115,7 @@ def test_a_policy_is_in_shadow_as_a_whole_or_by_rule(policy: Policy, shipped: st
         ("exit_below = 0.03", "exit_below = nan", "exit_below"),
         ("exit_below = 0.03", "exit_below = inf", "every threshold must be a finite number"),
         ("confidence = 0.99, min_events = 3", "min_events = 3", "throttle: a rate needs a confidence on every bar"),
-        ("confidence = 0.99, min_events = 5", "min_events = 5", "suspend: a rate needs a confidence on every bar"),
+        ("confidence = 0.985, min_events = 5", "min_events = 5", "suspend: a rate needs a confidence on every bar"),
         ("above = 3.0,", "above = 3.0, confidence = 0.95,", "confidence applies to rates only"),
         ("above = 3.0,", "above = 3.0, min_first_contact = 0.5,", "min_first_contact does not apply to hourly-volume"),
         ('metric = "hourly-volume"', 'metric = "weather"', "unknown metric 'weather'"),
@@ -167,7 +167,7 @@ def test_every_problem_is_named_at_once(shipped: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("confidence = 0.99, min_events = 5", "min_events = 5"),
+        ("confidence = 0.985, min_events = 5", "min_events = 5"),
         ('metric = "hourly-volume"', 'metric = "weather"'),
         ('min_hold = "24h"', 'min_hold = "soon"'),
         ("breaker_count = 2", "breaker_count = 0"),

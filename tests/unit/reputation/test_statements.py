@@ -94,7 +94,7 @@ def test_a_rule_says_everything_it_decides(policy: Policy) -> None:
     assert sentences["mode"] == "rule invalid-recipients is in force"
     assert sentences["family"] == "invalid-recipients is one problem with every rule of the family recipients"
     assert sentences["throttle.3"] == "invalid-recipients throttles at the third missing recipient of at most 15"
-    assert sentences["suspend.20"] == "invalid-recipients suspends at the 20th missing recipient of at most 116"
+    assert sentences["suspend.20"] == "invalid-recipients suspends at the 20th missing recipient of at most 120"
     assert sentences["exit_below"].endswith("may end once under 3 % of its recipients do not exist")
     assert told_of(policy, "velocity")["suspend"] == "velocity suspends nobody by itself"
 
