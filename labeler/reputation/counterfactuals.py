@@ -119,7 +119,7 @@ class _Throttle(NamedTuple):
     def clearance(self, findings: list[Finding], now: datetime) -> dict[str, Any]:
         """What `findings`, of `now`, and those at the end of the hold come to."""
         moment = max(now, self.hold)
-        kept, later = holding(self.label, findings), holding(self.label, self._found(moment))
+        kept, later = holding(self.label, findings), self._kept_despite_deliveries(moment)
         good = [_good_needed(finding, self.windows) for finding in later]
         record: dict[str, Any] = {
             "notBefore": format_datetime(self.hold),
@@ -137,6 +137,16 @@ class _Throttle(NamedTuple):
         else:
             needs.append("without any mail a suspension may follow")
         return record | {"text": "; ".join(needs) + "."}
+
+    def _kept_despite_deliveries(self, at: datetime) -> list[Finding]:
+        """What keeps it at `at` if deliveries come in: from the first on, rates are out of those reached."""
+        found = self._found(at)
+        kept = holding(self.label, found)
+        if self.windows.delivered.size:
+            return kept
+        shifting = (finding for finding in found if _KNOWN.get(finding.rule.metric) in {"reached", "delivered"})
+        enough = (finding for finding in shifting if finding.measurement.weight >= finding.rule.throttle.min_events)
+        return _joined(kept, list(enough))
 
     def _by_deliveries(self, number: int, now: datetime) -> str:
         """Say from when on deliveries count: windows are made of whole hours, and those of the first prove nothing."""

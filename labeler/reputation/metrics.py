@@ -169,8 +169,10 @@ def _dead_addresses(view: View) -> Measurement:
 
 
 def _auth_strangers(view: View) -> Measurement:
+    """Nobody is a stranger as long as no delivery was ever reported: everybody would be one."""
     mail = view.windows.auth_mail or AuthMailWindows()
-    return _rate(mail.strangers.count(view.since), mail.tagged.count(view.since))
+    k = mail.strangers.count(view.since) if view.windows.delivered.size else 0
+    return _rate(k, mail.tagged.count(view.since))
 
 
 def _auth_repeats(view: View) -> Measurement:

@@ -1,6 +1,7 @@
 """The acceptable-use page under the policy we ship, sentence by sentence: who crosses a line, and who is left alone."""
 
 from datetime import timedelta
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -159,6 +160,16 @@ class TestPolicyBlocks:
         self.pool(story, REFUSED, 20)
         assert story.batch(*letters(story, 50, REFUSED, provider="big.example")) == []
         assert story.emissions == []
+
+    def test_nor_does_one_that_begins_in_mid_traffic_and_lasts_for_days(self, story: "Story") -> None:
+        """Everybody writes to the same people every day: who was refused before counts for the pool all the same."""
+        for part in range(6 * 4):
+            outcome = GOOD if part < 2 * 4 else REFUSED
+            for number, member in product(range(6), range(8)):
+                who = 100 * member + 10 * (part % 4) + number
+                story.batch(*story.message(outcome, did=f"did:plc:m{member}", recipient=who, provider="big.example"))
+            story.wait(hours=6)
+        assert {emission.label.val for emission in story.emissions} <= {"clean-sender"}
 
     def test_four_blocks_are_too_few_to_tell(self, story: "Story") -> None:
         self.pool(story, REFUSED, 0)

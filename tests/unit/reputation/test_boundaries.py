@@ -183,7 +183,7 @@ class TestGap:
             assert not between
         else:
             assert found.key in {"above", "confidence", "min_events"}
-            assert between or strict.above < loose.above
+            assert between or strict.above < loose.above or int(found.case.split()[0]) >= 60
 
     @pytest.mark.parametrize("metric", [RATE, EXCESS, SHARE, MULTIPLE, COUNT, SURPRISE])
     @given(st.data())

@@ -92,3 +92,16 @@ def test_deliveries_of_the_hour_the_throttle_began_in_prove_nothing(begin: Calla
 def test_what_fades_by_the_hold_says_when(story: "Story") -> None:
     story.batch(*(event for n in range(60) for event in story.message(at_domain=f"d{n}.example")))
     assert "domain-spray-hour ends by " in clears(story)["text"]
+
+
+def test_before_the_first_delivery_it_reckons_with_those_reached_alone(story: "Story") -> None:
+    """Until then a rate is out of all addressed; with the first delivery it would be 3 of 4, and the promise broken."""
+    mail = [event for _ in range(15) for event in story.message(None)]
+    story.batch(*mail)
+    assert story.batch(*(story.about(event, Kind.BOUNCED, status="5.1.1") for event in mail[:3])) == ["+mail-throttled"]
+    story.wait(hours=2)
+    story.batch(*(event for _ in range(100) for event in story.message(None)))
+    assert (clears(story)["rules"], clears(story)["deliveries"]) == ([], 98)
+    story.mail(good=98)
+    story.wait(hours=22)
+    assert story.active() == set()

@@ -242,6 +242,21 @@ class TestRemovedDomains:
         story.wait(days=1)
         assert story.batch(story.event(Kind.ENROLLED, OTHER, domain="shop.example")) == ["+relay-member"]
 
+    def test_nor_is_it_held_against_them_when_the_relay_tells_of_the_enrolment_again(self, story: Story) -> None:
+        self.removed(story)
+        story.batch(story.event(Kind.ENROLLED, OTHER, domain="shop.example"))
+        story.notices()
+        story.decide(negate=["mail-suspended"], did=OTHER)
+        story.wait(days=8)
+        assert story.batch(story.event(Kind.ENROLLED, OTHER, domain="shop.example", hourly_cap=50)) == []
+        assert story.notices() == []
+
+    def test_a_human_s_throttle_stands_and_people_are_told_all_the_same(self, story: Story) -> None:
+        self.removed(story)
+        story.decide(apply=["mail-throttled"], did=OTHER)
+        assert story.batch(story.event(Kind.ENROLLED, OTHER, domain="shop.example")) == ["+relay-member"]
+        assert story.notices() == [f"removed-domain {OTHER}"]
+
     def test_before_a_policy_nobody_is_suspended_for_it(self, begin: Callable[..., Story]) -> None:
         story = begin(policy=None)
         self.removed(story)

@@ -210,12 +210,21 @@ class TestRareOnes:
     def test_authentication_mail_to_strangers_and_in_floods(self) -> None:
         windows = SubjectWindows()
         assert measure("auth-mail-first-contact", windows) == measure("auth-mail-repeats", windows) == (0, 0, 0.0, 0)
+        windows.delivered.record("somebody", 5)
         windows.auth_mail = AuthMailWindows()
         for number in range(5):
             windows.auth_mail.accept("login-link", "r", 5, stranger=number == 0)
         windows.auth_mail.accept("verification", "s", 5, stranger=True)
         assert measure("auth-mail-first-contact", windows) == (1, 5, 0.2, 1)
         assert measure("auth-mail-repeats", windows) == (2, 1, 2.0, 2)
+
+    def test_nobody_is_a_stranger_to_a_relay_that_reports_no_deliveries(self) -> None:
+        windows = SubjectWindows()
+        windows.auth_mail = AuthMailWindows()
+        windows.auth_mail.accept("login-link", "r", 5, stranger=True)
+        assert measure("auth-mail-first-contact", windows) == (0, 1, 0.0, 0)
+        windows.delivered.record("somebody", 5)
+        assert measure("auth-mail-first-contact", windows) == (1, 1, 1.0, 1)
 
     def test_evasions_of_the_suppression_list(self) -> None:
         windows = SubjectWindows()
