@@ -9,6 +9,7 @@ from labeler.reputation.pool import Pool
 from labeler.reputation.windows import SubjectWindows
 
 HOUR = 1_000
+REST_CONFIDENCE = 0.9
 NOW_S = HOUR * 3600 + 1_800  # half past
 
 
@@ -23,7 +24,16 @@ def setting(
 
 def rule(metric: str, min_events: int = 3, exit_below: float = 0.5, window: str = "1h") -> Rule:
     bar = Bar(above=0.9, min_events=min_events)
-    return Rule(id="r", family="f", metric=metric, window=Span(window), summary="", throttle=bar, exit_below=exit_below)
+    return Rule(
+        id="r",
+        family="f",
+        metric=metric,
+        window=Span(window),
+        summary="",
+        throttle=bar,
+        exit_below=exit_below,
+        elsewhere_confidence=REST_CONFIDENCE,
+    )
 
 
 def fill(window: CountWindow | DistinctWindow, buckets: list[int]) -> None:

@@ -14,7 +14,6 @@ from labeler.reputation.metrics import EXCUSABLE, Measurement, View
 from labeler.reputation.policy import Rule
 from labeler.reputation.volume import BASELINE_HOURS, HOUR_S
 
-REST_CONFIDENCE: Final = 0.9  # how surely the rest of the recipients must tell the same story (`elsewhere`)
 _DAY_HOURS: Final = 24
 _FAILED: Final = {"invalid-recipient-rate": "invalid", "complaint-rate": "complained", "trap-rate": "traps"}
 
@@ -82,7 +81,7 @@ def _elsewhere(rule: Rule, view: View, measured: Measurement, least: float) -> t
     if n == 0:
         return 1.0, True
     k = measured.k - sum(count for domain, count in failures.items() if domain in worst)
-    lower = wilson(max(0, k), max(n, k), REST_CONFIDENCE)[0]
+    lower = wilson(max(0, k), max(n, k), rule.elsewhere_confidence or 0.0)[0]
     return lower, lower > rule.throttle.above
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from labeler.atproto.syntax import format_datetime
 from labeler.reputation.catalogue import CATALOGUE, Scale
-from labeler.reputation.decisions import ActiveLabel, Member, counting, holding, renewal, suspends
+from labeler.reputation.decisions import ActiveLabel, Member, counting, holding, renewal, suspends, tempered
 from labeler.reputation.definitions import MAIL_REMOVED, MAIL_SUSPENDED, MAIL_THROTTLED
 from labeler.reputation.findings import Finding, Severity, crossed, find_all, fresh
 from labeler.reputation.intervals import surprise
@@ -22,6 +22,8 @@ from labeler.reputation.volume import HOUR_S
 from labeler.reputation.windows import SubjectWindows
 
 _FAR: Final = 10_000  # further off than this is "plenty"
+_HOUR: Final = timedelta(hours=1)
+_FORESEEN: Final = timedelta(days=7)  # how far a promise looks where no end is in sight
 _KNOWN: Final = {  # the windows that rates are out of, where good deliveries help
     "invalid-recipient-rate": "reached",
     "complaint-rate": "delivered",
@@ -120,17 +122,19 @@ class _Throttle(NamedTuple):
         """What `findings`, of `now`, and those at the end of the hold come to."""
         moment = max(now, self.hold)
         kept, later = holding(self.label, findings), self._kept_despite_deliveries(moment)
-        good = [_good_needed(finding, self.windows) for finding in later]
+        end = None if self._suspends(findings, now, self.label) else self._silent_end(now)
         record: dict[str, Any] = {
             "notBefore": format_datetime(self.hold),
             "rules": [finding.rule.id for finding in kept],
         }
         needs = [_needs(finding, later, moment, self.windows) for finding in _joined(kept, later)]
-        if None not in good:  # nothing in the way that only time clears
-            missing = self.policy.ladder.exit_min_recipients - self._fresh(moment)
-            record["deliveries"] = max([0, missing, *(number for number in good if number is not None)])
-            needs.append(self._by_deliveries(record["deliveries"], now))
-        end = None if self._suspends(findings, now) else self._silent_end(now)
+        number = self._deliveries(moment)
+        if number is not None:
+            latest = self._latest(number, moment, end or now + _FORESEEN)
+            record["deliveries"] = number
+            if number and latest is not None:
+                record["deliverBy"] = format_datetime(latest)
+            needs.append(self._by_deliveries(record, now))
         if end is not None:
             record["at"] = format_datetime(end)
             needs.append(f"without any mail it ends {record['at']}")
@@ -148,12 +152,41 @@ class _Throttle(NamedTuple):
         enough = (finding for finding in shifting if finding.measurement.weight >= finding.rule.throttle.min_events)
         return _joined(kept, list(enough))
 
-    def _by_deliveries(self, number: int, now: datetime) -> str:
+    def _needed(self, at: datetime) -> int | None:
+        """How many of them end it at `at`, if none came before; None where something is in the way that time clears."""
+        good = [_good_needed(finding, self.windows) for finding in self._kept_despite_deliveries(at)]
+        missing = self.policy.ladder.exit_min_recipients - self._fresh(at)
+        return None if None in good else max([0, missing, *(number for number in good if number is not None)])
+
+    def _deliveries(self, moment: datetime) -> int | None:
+        """How many end it if they are sent from `moment` on as fast as a throttled member may.
+
+        Meanwhile good mail leaves the window, and more may be needed than at first.
+        """
+        hourly, number, at = self.policy.labels[MAIL_THROTTLED].hourly_cap or 1, self._needed(moment), moment
+        while number is not None and at < moment + _HOUR * (number / hourly):
+            at += _HOUR
+            needed = self._needed(at)
+            number = None if needed is None else max(number, needed)
+        return number
+
+    def _latest(self, number: int, moment: datetime, end: datetime) -> datetime | None:
+        """Until when so many are enough; None where they are up to `end`."""
+        at = moment
+        while at < end:
+            needed = self._needed(at)
+            if needed is None or needed > number:
+                return at - _HOUR
+            at += _HOUR
+        return None
+
+    def _by_deliveries(self, record: dict[str, Any], now: datetime) -> str:
         """Say from when on deliveries count: windows are made of whole hours, and those of the first prove nothing."""
         first = datetime.fromtimestamp(whole_bucket(epoch(self.label.since), HOUR_S) * HOUR_S, UTC)
         begin = f", sent from {format_datetime(first)} on," if now < first else ""
         end = f" at {format_datetime(self.hold)}" if now < self.hold else ""
-        return f"{number} good deliveries to further recipients{begin} lift it{end}"
+        latest = f" if they are made by {record['deliverBy']}" if "deliverBy" in record else ""
+        return f"{record['deliveries']} good deliveries to further recipients{begin} lift it{end}{latest}"
 
     def _silent_end(self, now: datetime) -> datetime | None:
         """When it ends if no mail is sent: renewed while its cause holds, then lifted or run out. None if it would
@@ -162,13 +195,13 @@ class _Throttle(NamedTuple):
         label, exp, after = self.label, self.exp, now
         while (at := min(moment for moment in self._turns(label, exp) if moment > after)) < exp:
             found, after = self._found(at), at
-            kept, due = holding(label, found), renewal(MAIL_THROTTLED, label, self.policy)
-            if self._suspends(found, at):
+            kept, due = holding(label, tempered(label, found)), renewal(MAIL_THROTTLED, label, self.policy)
+            if self._suspends(found, at, label):
                 return None
             if kept and due is not None and due <= at:
                 exp = at + (exp - label.issued)
-                causes = tuple(finding.rule.id for finding in kept)
-                label = ActiveLabel(label.since, at, exp, label.actor, label.by_operator, causes)
+                label = ActiveLabel(label.since, at, exp, label.actor, label.by_operator)
+                label.issue(kept, at, exp)
             elif not kept and at >= self.hold and self._fresh(at) >= self.policy.ladder.exit_min_recipients:
                 return at
         return exp
@@ -186,10 +219,8 @@ class _Throttle(NamedTuple):
     def _fresh(self, at: datetime) -> int:
         return fresh(self.policy, self.windows, self.label.since, epoch(at))
 
-    def _suspends(self, findings: list[Finding], at: datetime) -> bool:
-        return (
-            suspends(counting(findings, self.label), self.policy) and self.member.blocked.get(MAIL_SUSPENDED, at) <= at
-        )
+    def _suspends(self, findings: list[Finding], at: datetime, label: ActiveLabel) -> bool:
+        return suspends(counting(findings, label), self.policy) and self.member.blocked.get(MAIL_SUSPENDED, at) <= at
 
 
 def _joined(kept: list[Finding], later: list[Finding]) -> list[Finding]:

@@ -52,7 +52,7 @@ class ActiveLabel:
     """A label as it stands: when it began, when it was last issued, when it ends, and why.
 
     A suspension that took the place of a throttle began with that. `causes` are the rules that led to the label when it
-    was last issued.
+    was last issued; `failures` what each of them counted then, for those that did not reach their suspend bar.
     """
 
     since: datetime
@@ -61,6 +61,13 @@ class ActiveLabel:
     actor: str
     by_operator: bool
     causes: tuple[str, ...] = ()
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+    def issue(self, findings: Iterable[Finding], now: datetime, exp: datetime | None) -> None:
+        """Note that it was issued at `now` until `exp`, and on what."""
+        found = tuple(findings)
+        self.issued, self.exp, self.causes = now, exp, tuple(finding.rule.id for finding in found)
+        self.failures = {item.rule.id: item.measurement.k for item in found if item.bar != item.rule.suspend}
 
 
 class Grant(NamedTuple):
@@ -193,7 +200,22 @@ def counting(findings: Iterable[Finding], throttled: ActiveLabel | None) -> list
     found = list(findings)
     if not any(finding.severity for finding in found):
         return []
-    return [finding for finding in found if finding.severity] if throttled is None else holding(throttled, found)
+    if throttled is None:
+        return [finding for finding in found if finding.severity]
+    return holding(throttled, tempered(throttled, found))
+
+
+def tempered(throttled: ActiveLabel, findings: Iterable[Finding]) -> list[Finding]:
+    """Leave it at a throttle where nothing more went wrong since it was last issued.
+
+    A rate rises by itself when good mail leaves its window; that makes nobody a worse sender.
+    """
+    return [
+        finding._replace(severity=Severity.THROTTLE, bar=finding.rule.throttle)
+        if finding.severity is Severity.SUSPEND and finding.measurement.k <= throttled.failures.get(finding.rule.id, -1)
+        else finding
+        for finding in findings
+    ]
 
 
 def suspends(counted: list[Finding], policy: Policy) -> bool:
@@ -228,7 +250,7 @@ def holding(throttled: ActiveLabel, findings: Iterable[Finding]) -> list[Finding
 def _keep_or_lift(
     member: Member, throttled: ActiveLabel, situation: Situation, policy: Policy, now: datetime
 ) -> list[Change]:
-    kept_by = holding(throttled, situation.findings)
+    kept_by = holding(throttled, tempered(throttled, situation.findings))
     if kept_by:
         due = renewal(MAIL_THROTTLED, throttled, policy)
         if throttled.exp is None or due is None or now < due:
@@ -349,7 +371,8 @@ def settle(member: Member, change: Change, now: datetime, by_operator: bool) -> 
     known = member.active.get(MAIL_THROTTLED if change.val == MAIL_SUSPENDED else change.val)
     goes_on = change.verb is Verb.RENEW or (change.val == MAIL_SUSPENDED and not by_operator)
     since = known.since if known is not None and goes_on else now
-    causes = tuple(finding.rule.id for finding in change.findings)
-    member.active[change.val] = ActiveLabel(since, now, change.exp, change.actor, by_operator, causes)
+    label = ActiveLabel(since, now, change.exp, change.actor, by_operator)
+    label.issue(change.findings, now, change.exp)
+    member.active[change.val] = label
     if change.val == MAIL_THROTTLED and change.verb is Verb.APPLY:
         member.strikes = [*member.strikes[-_STRIKES_KEPT:], now]

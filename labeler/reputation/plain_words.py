@@ -198,11 +198,12 @@ def _condition(rule: Rule, name: str, least: float) -> str:
     count, rate = number(least), rule.scale in INTERVALS
     excess = "it is" if rule.scale is Scale.SURPRISE else "what is new among them is"
     worst = "domain that fails" if least == 1 else f"{count} domains that fail"
+    surely = percent(rule.elsewhere_confidence or 0.0)
     return {
         "min_distinct": f"they lie at {count} domains or more" if rate else f"{count} addresses or more are concerned",
         "min_baseline": f"it is known for {duration(int(least))} or longer",
         "min_excess": f"{excess} at least {count} times what is usual for it",
         "min_first_contact": f"at least {percent(least)} of the recipients were never reached before",
         "min_entropy": f"the recipients spread with a normalised entropy of {count} or more",
-        "elsewhere": f"without the {worst} most, the rest lies above the throttle bar too",
+        "elsewhere": f"without the {worst} most, the rest lies above the throttle bar too, with {surely} confidence",
     }[name]

@@ -204,7 +204,8 @@ CONDITIONS = ("min_distinct", "min_baseline", "min_excess", "min_first_contact",
 class Rule(_Strict, frozen=True):
     """One rule: a metric over a window against its bars. Rules of one `family` count as one finding.
 
-    `source` says where its numbers come from. A rule in shadow decides and is recorded, and nothing is published.
+    `source` says where its numbers come from; `elsewhere_confidence` how surely the recipients that a bar's `elsewhere`
+    leaves must tell the same story. A rule in shadow decides and is recorded, and nothing is published.
     """
 
     id: Name
@@ -214,6 +215,7 @@ class Rule(_Strict, frozen=True):
     summary: str
     throttle: Bar
     exit_below: Annotated[float, Meta(gt=0)]
+    elsewhere_confidence: Confidence | None = None
     suspend: Bar | None = None
     mode: Mode = Mode.ENFORCE
     source: str = ""
@@ -347,6 +349,8 @@ def _bar_problems(rule: Rule, bar: Bar) -> list[str]:
         problems.append("a rate needs a confidence on every bar, or small senders are judged by chance")
     if not interval and bar.confidence is not None:
         problems.append("confidence applies to rates only")
+    if bar.elsewhere is not None and rule.elsewhere_confidence is None:
+        problems.append("elsewhere needs the rule's elsewhere_confidence: how surely the rest must tell the same story")
     problems += [
         f"{name} does not apply to {rule.metric}" for name, _ in bar.conditions if name not in terms.conditions
     ]

@@ -76,7 +76,9 @@ class TestTheLadder:
         assert decided(member, policy, situation(found(policy, "complaints", Severity.THROTTLE))) == [
             "apply mail-throttled"
         ]
-        assert member.active[MAIL_THROTTLED] == ActiveLabel(NOW, NOW, NOW + DAY, "complaints", False, ("complaints",))
+        assert member.active[MAIL_THROTTLED] == ActiveLabel(
+            NOW, NOW, NOW + DAY, "complaints", False, ("complaints",), {"complaints": 5}
+        )
 
     def test_a_strong_finding_suspends(self, policy: Policy) -> None:
         member = Member()
@@ -178,7 +180,7 @@ class TestAThrottle:
         member = Member(active={MAIL_THROTTLED: label(age=40 * HOUR, term=72 * HOUR, actor="complaints")})
         assert decided(member, policy, situation(found(policy, "complaints", holds=True))) == ["renew mail-throttled"]
         assert member.active[MAIL_THROTTLED] == ActiveLabel(
-            NOW - 40 * HOUR, NOW, NOW + 72 * HOUR, "complaints", False, ("complaints",)
+            NOW - 40 * HOUR, NOW, NOW + 72 * HOUR, "complaints", False, ("complaints",), {"complaints": 5}
         )
         assert member.strikes == []
 
@@ -390,3 +392,37 @@ class TestWhatCountsTowardsASuspension:
         weak = weak._replace(conditions=(Met("elsewhere", 2.0, 0.01, enough=False),))
         other = found(policy, "daily-volume", Severity.THROTTLE)
         assert decided(Member(), policy, situation(weak, other)) == ["apply mail-throttled"]
+
+    @pytest.mark.parametrize(
+        ("known", "then"),
+        [
+            ({"invalid-recipients": 5}, []),
+            ({"invalid-recipients": 4}, ["apply mail-suspended", "negate mail-throttled"]),
+            ({}, ["apply mail-suspended", "negate mail-throttled"]),
+        ],
+        ids=["nothing more", "one more", "strong from the first"],
+    )
+    def test_a_rate_that_only_time_raised_makes_no_suspension(
+        self, policy: Policy, known: dict[str, int], then: list[str]
+    ) -> None:
+        throttle = label()
+        throttle.failures = known
+        strong = found(policy, "invalid-recipients", Severity.SUSPEND)
+        strong = strong._replace(bar=strong.rule.suspend)
+        assert decided(Member(active={MAIL_THROTTLED: throttle}), policy, situation(strong)) == then
+
+    def test_nor_once_the_throttle_was_renewed_meanwhile(self, policy: Policy) -> None:
+        throttle = label(age=13 * HOUR)
+        throttle.failures = {"invalid-recipients": 5}
+        member = Member(active={MAIL_THROTTLED: throttle})
+        strong = found(policy, "invalid-recipients", Severity.SUSPEND)
+        strong = strong._replace(bar=strong.rule.suspend)
+        assert decided(member, policy, situation(strong)) == ["renew mail-throttled"]
+        assert decided(member, policy, situation(strong)) == []
+
+    def test_what_the_breaker_held_back_follows_when_there_is_room(self, policy: Policy) -> None:
+        member = Member()
+        strong = found(policy, "invalid-recipients", Severity.SUSPEND)
+        strong = strong._replace(bar=strong.rule.suspend)
+        assert decided(member, policy, situation(strong, may_suspend=False)) == ["apply mail-throttled"]
+        assert decided(member, policy, situation(strong)) == ["apply mail-suspended", "negate mail-throttled"]

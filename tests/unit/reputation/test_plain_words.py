@@ -70,7 +70,7 @@ def test_a_rate_is_told_with_how_sure_we_are(policy: Policy) -> None:
         "and we can be 99 % sure that more than 5 % of its recipients do not"
     )
     assert sentence(recipients, recipients.suspend).endswith(
-        "; without the 2 domains that fail most, the rest lies above the throttle bar too"
+        "; without the 2 domains that fail most, the rest lies above the throttle bar too, with 90 % confidence"
     )
     assert over(recipients) == "under 3 % of its recipients do not exist"
 

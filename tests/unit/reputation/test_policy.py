@@ -117,6 +117,7 @@ def test_a_policy_is_in_shadow_as_a_whole_or_by_rule(policy: Policy, shipped: st
         ("confidence = 0.99, min_events = 3", "min_events = 3", "throttle: a rate needs a confidence on every bar"),
         ("confidence = 0.985, min_events = 5", "min_events = 5", "suspend: a rate needs a confidence on every bar"),
         ("above = 3.0,", "above = 3.0, confidence = 0.95,", "confidence applies to rates only"),
+        ("elsewhere_confidence = 0.90", "", "suspend: elsewhere needs the rule's elsewhere_confidence"),
         ("above = 3.0,", "above = 3.0, min_first_contact = 0.5,", "min_first_contact does not apply to hourly-volume"),
         ('metric = "hourly-volume"', 'metric = "weather"', "unknown metric 'weather'"),
         ('window = "1h"', 'window = "2h"', "window of hourly-volume must lie between 1m and 1h"),

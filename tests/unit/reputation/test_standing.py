@@ -156,6 +156,17 @@ class TestHeadroom:
         assert headroom(huge)["remaining"] == 10_000
 
 
+def deliver(story: "Story", number: int) -> None:
+    """As fast as a throttle lets mail through; the last one, and no other, lifts it."""
+    for delivered in range(number - 1):
+        if delivered and delivered % 20 == 0:
+            story.wait(hours=1)
+        story.mail(good=1)
+    assert "mail-throttled" in story.active()
+    story.mail(good=1)
+    assert "mail-throttled" not in story.active()
+
+
 class TestClearance:
     def test_a_rate_says_how_many_clean_deliveries_bring_it_under(self, story: "Story") -> None:
         story.mail(good=5, bad=3)
@@ -180,6 +191,25 @@ class TestClearance:
         assert "mail-throttled" in story.active()
         story.wait(hours=2)
         assert "mail-throttled" not in story.active()
+
+    def test_good_mail_that_leaves_the_window_meanwhile_is_counted_out(self, story: "Story") -> None:
+        """433 would do at the end of the hold; they take 22 hours, and after two the 150 of before are gone."""
+        story.mail(good=150)
+        story.wait(days=5, hours=22)
+        assert "+mail-throttled" in story.mail(bad=18)
+        assert clears(story)["deliveries"] == 583
+        story.wait(hours=24)
+        deliver(story, 583)
+
+    def test_who_takes_longer_is_told_by_when(self, story: "Story") -> None:
+        story.mail(good=150)
+        story.wait(days=1)
+        assert "+mail-throttled" in story.mail(bad=18)
+        said = clears(story)
+        assert (said["deliveries"], said["deliverBy"]) == (433, "2026-03-13T12:00:00.000Z")
+        assert "lift it at 2026-03-08T12:00:00.000Z if they are made by 2026-03-13T12:00:00.000Z" in said["text"]
+        story.wait(days=5)
+        deliver(story, 433)
 
     def test_in_silence_it_is_gone_when_it_said(self, story: "Story") -> None:
         story.mail(good=5, bad=3)
