@@ -31,6 +31,65 @@ class Decision(msgspec.Struct, frozen=True, tag="decision", omit_defaults=True):
     duration_h: int | None = None
     comment: str | None = None
     external_id: str | None = None
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+
+
+class CaseAction(msgspec.Struct, frozen=True, tag="case", omit_defaults=True):
+    """What an operator did about a case: `claim`, `release`, `comment`, `resolve` or `reopen`.
+
+    A resolution may change labels of the case's subject as a decision does, and grant what an override grants. `case` is
+    its number; `revision` how many actions it had seen when this one was decided on.
+    """
+
+    received: datetime
+    operator: str
+    case: int
+    act: str
+    did: str = ""
+    resolution: str | None = None
+    apply: tuple[str, ...] = ()
+    negate: tuple[str, ...] = ()
+    duration_h: int | None = None
+    exempt: tuple[str, ...] = ()
+    hourly_cap: int | None = None
+    daily_cap: int | None = None
+    comment: str | None = None
+    revision: int | None = None
+
+
+class Report(msgspec.Struct, frozen=True, tag="report", omit_defaults=True):
+    """An account reported a member, or a member appealed. It judges nobody.
+
+    `reason` is the report type's full name; `category` the short one that the policy rates.
+    """
+
+    received: datetime
+    reporter: str
+    did: str
+    reason: str
+    category: str
+    appeal: bool = False
+    text: str | None = None
+    subject: str | None = None  # the record reported, as an AT URI, where it was not the account
+    subject_cid: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, tag="answer", omit_defaults=True):
+    """A member's answer to whatever it was asked or reported for."""
+
+    received: datetime
+    did: str
+    text: str
+
+
+class Automation(msgspec.Struct, frozen=True, tag="automation", omit_defaults=True):
+    """From here on the rules decide (`enforce`), only record what they would (`shadow`), or rest (`pause`)."""
+
+    received: datetime
+    operator: str
+    mode: str
+    comment: str | None = None
 
 
 class Question(msgspec.Struct, frozen=True, tag="question", omit_defaults=True):
@@ -72,7 +131,10 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
     received: datetime
 
 
-Input = Batch | Decision | Question | Override | PolicyActivated | Tick
+Word = Decision | CaseAction | Report | Answer | Automation | Question | Override
+"""What people said, each about one member or about the labeler itself."""
+
+Input = Batch | Decision | CaseAction | Report | Answer | Automation | Question | Override | PolicyActivated | Tick
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Input)
