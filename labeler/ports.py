@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from labeler.atproto import cbor
 from labeler.atproto.label import Label
 from labeler.errors import BadInput, Corrupt
+from labeler.moderation.audit import AuditEntry, Head, Kept, Link, Unchained
 from labeler.reputation.inputs import Input
 
 
@@ -49,6 +50,11 @@ class Entry(NamedTuple):
     evidence_cid: str
     actor: str
     reason: str
+
+    @property
+    def noted(self) -> tuple[str, str, str]:
+        """What the audit chain notes beside the label: actor, reason and the evidence's address."""
+        return self.actor, self.reason, self.evidence_cid
 
 
 class Sequenced(NamedTuple):
@@ -111,15 +117,20 @@ class Signer(Protocol):
 
 
 class LabelLog(Protocol):
-    """The label log: the only place that assigns seq."""
+    """The label log: the only place that assigns seq, and the only one that lengthens the audit chain."""
 
-    async def append(self, entries: Sequence[Entry], *, expected: int, checkpoint: int) -> list[int]:
-        """Write seq, label rows, evidence, audit rows and the checkpoint in ONE transaction; return the seqs.
+    async def append(
+        self, entries: Sequence[Entry], *, expected: int, checkpoint: int, audit: Sequence[AuditEntry] = ()
+    ) -> list[int]:
+        """Write seq, label rows, evidence, the audit chain and the checkpoint in ONE transaction; return the seqs.
 
         Conditional: when the stored checkpoint is not `expected`, another writer was here; raises `Corrupt` and
         writes nothing. `entries` may be empty (only the checkpoint moves). seq ≥ 1, strictly increasing in commit
         order, never reused. A new label supersedes the previous one with the same (src, uri, cid, val): the old row
         leaves `read` and `find`, its seq stays a gap.
+
+        The chain grows by `audit`, then by a `label_entry` for each of `entries`; the very first it is given come
+        behind a `begin_entry` with the `at` of the first of them.
         """
         ...
 
@@ -146,7 +157,7 @@ class LabelLog(Protocol):
     async def prune(self, before: int) -> None:
         """Forget labels with seq < `before`, superseded ones too; `floor` follows, `head` stays where it is.
 
-        Their evidence and audit rows stay: what was decided remains provable. Consumers keep what they were told.
+        Their evidence and audit entries stay: what was decided remains provable. Consumers keep what they were told.
         """
         ...
 
@@ -158,6 +169,25 @@ class LabelLog(Protocol):
     async def resign(self, signer: Signer, src: str, after: int, limit: int) -> Resigned:
         """Sign anew, in ONE transaction, up to `limit` current labels of `src` with seq > `after` that another key
         signed. Only `sig` and the key_id change: same seq, same `cts`, same everything."""
+        ...
+
+    async def audit(self, after: int, limit: int, about: str | None = None) -> Sequence[Link]:
+        """Up to `limit` entries of the audit chain with number > `after`, ascending; only those `about` it, if given.
+
+        Given out as they are stored, checked by nobody.
+        """
+        ...
+
+    async def audit_head(self) -> Head:
+        """Where the audit chain ends."""
+        ...
+
+    async def unchained(self) -> Unchained:
+        """What was audited before there was a chain."""
+        ...
+
+    async def kept(self, after: int, limit: int) -> Sequence[Kept]:
+        """What is left of up to `limit` labels with seq > `after`, ascending: superseded and pruned ones too."""
         ...
 
 

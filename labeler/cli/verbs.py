@@ -21,6 +21,7 @@ VERBS: Final = {
     "override": "labeler.cli.override",
     "policy": "labeler.cli.policy",
     "replay": "labeler.cli.replay",
+    "audit": "labeler.cli.audit",
     "resign": "labeler.cli.resign",
     "demo": "labeler.cli.demo",
     "version": "labeler.cli.version",

@@ -2,19 +2,22 @@
 
 Theory of operation. One task owns the judge. It reads records after its position, lets the judge step over them (what
 comes out besides labels stays with the oversight), signs the labels and appends them together with the checkpoint,
-conditional on the checkpoint it wrote last. When the label log is unavailable the labels wait in memory and the same
-append is tried again; nothing is judged meanwhile. Time is an input: at the head of the log, a timer of the judge that
-has come due is written to the log as a `Tick` and comes back like everything else. `Corrupt` is never caught here; it
-ends the process.
+conditional on the checkpoint it wrote last. What people said and which policy was activated goes into the audit chain
+in the same append, labels or not: the checkpoint sees to it that it does so once. When the label log is unavailable
+the labels wait in memory and the same append is tried again; nothing is judged meanwhile. Time is an input: at the head
+of the log, a timer of the judge that has come due is written to the log as a `Tick` and comes back like everything
+else. `Corrupt` is never caught here; it ends the process.
 """
 
 import asyncio
 import heapq
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from labeler.errors import Unavailable
+from labeler.moderation.audit import AuditEntry
+from labeler.moderation.audit_words import word_entry
 from labeler.ports import Clock, Entry, LabelLog, TelemetryLog
 from labeler.reputation.subject import Emission
 from labeler.service.observe import Metrics
@@ -141,18 +144,20 @@ class Pipeline:
             await self._pause("input", error)
             return True
         loop = asyncio.get_running_loop()
-        emissions, began = list[Emission](), loop.time()
+        emissions, words, began = list[Emission](), list[AuditEntry](), loop.time()
         for position, record in page:
             emissions += self._judge.step(record)
+            word = word_entry(position, record)
+            words += [word] if word is not None else []
             await asyncio.sleep(0)  # readers and reporters come first between two batches
             if len(emissions) >= MAX_ENTRIES or loop.time() - began > BREATH_SECONDS or position == page[-1][0]:
-                if emissions:
-                    await self._append(emissions, position)
+                if emissions or words:
+                    await self._append(emissions, position, words)
                 self._settle(position)
-                emissions, began = [], loop.time()
+                emissions, words, began = [], [], loop.time()
         return bool(page)
 
-    async def _append(self, emissions: list[Emission], position: int) -> None:
+    async def _append(self, emissions: list[Emission], position: int, words: Sequence[AuditEntry] = ()) -> None:
         """Sign and write; ends only when it is written, or with `Unavailable` when the process is about to end."""
         entries = []
         for emission in emissions:
@@ -162,7 +167,7 @@ class Pipeline:
         seqs: list[int] | None = None
         while seqs is None:
             try:
-                seqs = await self._labels.append(entries, expected=self._checkpoint, checkpoint=position)
+                seqs = await self._labels.append(entries, expected=self._checkpoint, checkpoint=position, audit=words)
             except Unavailable as error:
                 await self._pause("labels", error)
         self.failed = False
