@@ -147,8 +147,9 @@ class MemoryLabelLog:
         """Return what is left of up to `limit` labels behind `after`."""
         current = {seq: label.to_bytes() for seq, label in self._current.values()}
         replaced = {seq: (label.to_bytes(), successor) for seq, (label, successor) in self._superseded.items()}
+        start = max(after, 0)
         found = []
-        for seq, evidence in islice(enumerate(self._evidence, 1), max(after, 0), max(after, 0) + limit):
+        for seq, evidence in enumerate(self._evidence[start : start + limit], start + 1):
             body, successor = replaced.get(seq, (current.get(seq), None))
             found.append(Kept(seq, evidence, body, successor))
         return found

@@ -51,8 +51,8 @@ def verify(config: Config = CONFIG, pin: Pins = None, as_json: AsJson = False) -
 @app.command(
     epilog="Example: labeler audit export --config /etc/labeler/labeler.toml | python conformance/check_audit.py"
 )
-def export(config: Config = CONFIG, after: After = 0) -> None:
-    """Print the chain as NDJSON: n, hash in hex, the entry, its canonical bytes in base64."""
+def export(config: Config = CONFIG, after: After = 0, as_json: AsJson = True) -> None:
+    """Print the chain, as NDJSON always: n, hash in hex, the entry, its canonical bytes in base64."""
     asyncio.run(_export(load_settings(config), after))
 
 

@@ -15,6 +15,7 @@ CREATE TRIGGER chain_never_shrinks BEFORE DELETE ON chain
 BEGIN
     SELECT RAISE(ABORT, 'audit entries are never deleted');
 END;
+-- This one also keeps INSERT OR REPLACE out, for which SQLite fires no delete trigger.
 CREATE TRIGGER chain_has_no_gaps BEFORE INSERT ON chain
 WHEN new.n <> coalesce((SELECT max(n) FROM chain), 0) + 1
 BEGIN
