@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from labeler.atproto import cbor
 from labeler.atproto.label import Label
 from labeler.errors import BadInput, Corrupt
-from labeler.moderation.audit import AuditEntry, Head, Kept, Link, Unchained
+from labeler.moderation.audit import AuditEntry, Head, Kept, Link, Unchained, label_entry
 from labeler.reputation.inputs import Input
 
 
@@ -41,7 +41,7 @@ class Entry(NamedTuple):
     """One label on its way into the log: signed, with the evidence and the words behind it.
 
     `evidence` is the canonical record (DAG-CBOR), `evidence_cid` its content address; `actor` is a rule id or an
-    operator.
+    operator. `words`: what the audit chain is to say before it.
     """
 
     label: Label
@@ -50,11 +50,11 @@ class Entry(NamedTuple):
     evidence_cid: str
     actor: str
     reason: str
+    words: tuple[AuditEntry, ...] = ()
 
-    @property
-    def noted(self) -> tuple[str, str, str]:
-        """What the audit chain notes beside the label: actor, reason and the evidence's address."""
-        return self.actor, self.reason, self.evidence_cid
+    def noted(self, seq: int) -> tuple[AuditEntry, ...]:
+        """What the audit chain says of it once it has its `seq`."""
+        return (*self.words, label_entry(seq, self.label, self.actor, self.reason, self.evidence_cid))
 
 
 class Sequenced(NamedTuple):
@@ -129,8 +129,8 @@ class LabelLog(Protocol):
         order, never reused. A new label supersedes the previous one with the same (src, uri, cid, val): the old row
         leaves `read` and `find`, its seq stays a gap.
 
-        The chain grows by `audit`, then by a `label_entry` for each of `entries`; the very first it is given come
-        behind a `begin_entry` with the `at` of the first of them.
+        The chain grows by what is `noted` of each of `entries`, then by `audit`; the very first it is given come behind
+        a `begin_entry` with the `at` of the first of them.
         """
         ...
 

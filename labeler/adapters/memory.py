@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Self
 
 from labeler.atproto.label import Label, sign_label
 from labeler.errors import Corrupt
-from labeler.moderation.audit import AuditEntry, Head, Kept, Link, Unchained, begin_entry, chained, head_of, label_entry
+from labeler.moderation.audit import AuditEntry, Head, Kept, Link, Unchained, begin_entry, chained, head_of
 from labeler.ports import Bounds, Entry, LabelQuery, Resigned, Sequenced, Signer
 from labeler.reputation.inputs import Input
 
@@ -74,7 +74,7 @@ class MemoryLabelLog:
                 raise Corrupt(f"label {entry.label.val} on {entry.label.uri} reached the log unsigned")
         head = len(self._evidence)
         placed = list(enumerate(entries, head + 1))
-        noted = [*audit, *(label_entry(seq, each.label, *each.noted) for seq, each in placed)]
+        noted = [*chain.from_iterable(each.noted(seq) for seq, each in placed), *audit]
         if noted and not self._chain:
             noted.insert(0, begin_entry(noted[0].at, head, expected, await self.unchained()))
         self._chain += chained(await self.audit_head(), noted)

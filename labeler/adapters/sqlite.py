@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +17,7 @@ from labeler.adapters.sqlite_file import BUSY_TIMEOUT_S, Schema, SqliteFile
 from labeler.atproto import cbor
 from labeler.atproto.label import sign_label
 from labeler.errors import Corrupt
-from labeler.moderation.audit import AuditEntry, Head, Kept, Link, Unchained, begin_entry, chained, head_of, label_entry
+from labeler.moderation.audit import AuditEntry, Head, Kept, Link, Unchained, begin_entry, chained, head_of
 from labeler.ports import Bounds, Entry, LabelQuery, Resigned, Sequenced, Signer
 from labeler.reputation.inputs import Input, decode_input, encode_input
 
@@ -126,7 +127,7 @@ class SqliteLabelLog:
                 await writer.executemany(
                     self._sql["insert_evidence"], [(seq, each.evidence_cid, each.evidence) for seq, each in placed]
                 )
-            noted = [*audit, *(label_entry(seq, each.label, *each.noted) for seq, each in placed)]
+            noted = [*chain.from_iterable(each.noted(seq) for seq, each in placed), *audit]
             if noted:
                 await self._lengthen(writer, noted, head, found)
         return [seq for seq, _ in placed]

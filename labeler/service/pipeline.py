@@ -14,6 +14,7 @@ import heapq
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 from labeler.errors import Unavailable
 from labeler.moderation.audit import AuditEntry
@@ -36,6 +37,13 @@ IDLE_SECONDS = 30.0  # the longest sleep: a clock that was set forward is notice
 
 log = logging.getLogger(__name__)
 issued = logging.getLogger("labeler.issued")
+
+
+class _Draft(NamedTuple):
+    """A label to be, and what people said since the one before it."""
+
+    emission: Emission
+    words: tuple[AuditEntry, ...]
 
 
 class Pipeline:
@@ -144,24 +152,26 @@ class Pipeline:
             await self._pause("input", error)
             return True
         loop = asyncio.get_running_loop()
-        emissions, words, began = list[Emission](), list[AuditEntry](), loop.time()
+        drafts, words, began = list[_Draft](), list[AuditEntry](), loop.time()
         for position, record in page:
-            emissions += self._judge.step(record)
             word = word_entry(position, record)
             words += [word] if word is not None else []
+            for emission in self._judge.step(record):
+                drafts.append(_Draft(emission, tuple(words)))
+                words = []
             await asyncio.sleep(0)  # readers and reporters come first between two batches
-            if len(emissions) >= MAX_ENTRIES or loop.time() - began > BREATH_SECONDS or position == page[-1][0]:
-                if emissions or words:
-                    await self._append(emissions, position, words)
+            if len(drafts) >= MAX_ENTRIES or loop.time() - began > BREATH_SECONDS or position == page[-1][0]:
+                if drafts or words:
+                    await self._append(drafts, position, words)
                 self._settle(position)
-                emissions, words, began = [], [], loop.time()
+                drafts, words, began = [], [], loop.time()
         return bool(page)
 
-    async def _append(self, emissions: list[Emission], position: int, words: Sequence[AuditEntry] = ()) -> None:
+    async def _append(self, drafts: list[_Draft], position: int, words: Sequence[AuditEntry] = ()) -> None:
         """Sign and write; ends only when it is written, or with `Unavailable` when the process is about to end."""
         entries = []
-        for emission in emissions:
-            entries.append(self._entry(emission))
+        for draft in drafts:
+            entries.append(self._entry(*draft))
             if len(entries) % SIGN_STRETCH == 0:
                 await asyncio.sleep(0)
         seqs: list[int] | None = None
@@ -177,10 +187,10 @@ class Pipeline:
         if seqs:
             self._published.wake()
             self._metrics.seq.set(seqs[-1])
-        for seq, emission in zip(seqs, emissions, strict=True):
-            self._tell(seq, emission)
+        for seq, draft in zip(seqs, drafts, strict=True):
+            self._tell(seq, draft.emission)
 
-    def _entry(self, emission: Emission) -> Entry:
+    def _entry(self, emission: Emission, words: tuple[AuditEntry, ...]) -> Entry:
         return Entry(
             label=self._pen.sign(emission.label),
             key_id=self._pen.key_id,
@@ -188,6 +198,7 @@ class Pipeline:
             evidence_cid=emission.evidence_cid,
             actor=emission.actor,
             reason=emission.reason,
+            words=words,
         )
 
     def _settle(self, position: int) -> None:

@@ -29,6 +29,7 @@ MakeEntry = Callable[..., Entry]
 OpenLog = Callable[[], AbstractAsyncContextManager[LabelLog]]
 
 WORD = AuditEntry("decision", "2026-03-02T12:00:00.000Z", "did:plc:b", "did:plc:moderator", {"position": 1})
+LATER = WORD._replace(kind="override", body={"position": 2})
 NOTHING = Unchained(0, hashlib.sha256().digest())
 EMPTY = Head(0, GENESIS, "")
 
@@ -73,14 +74,14 @@ async def test_words_come_before_the_labels_they_led_to_and_a_begin_before_all(
     begin = begin_entry(WORD.at, 0, 3, NOTHING)
     async with open_log() as log:
         await log.append([], expected=0, checkpoint=3)
-        await log.append([first, second], expected=3, checkpoint=4, audit=[WORD])
+        await log.append([first._replace(words=(WORD,)), second], expected=3, checkpoint=4, audit=[LATER])
     async with open_log() as log:
         await log.append([third], expected=4, checkpoint=5)
         links = await log.audit(0, 10)
-        expected = [begin, WORD, noted(1, first), noted(2, second), noted(3, third)]
+        expected = [begin, WORD, noted(1, first), noted(2, second), LATER, noted(3, third)]
         assert list(links) == chained(EMPTY, expected)
         assert [link.entry for link in links] == expected
-        assert await log.audit_head() == head_of(links[-1]) == Head(5, links[-1].hash, third.label.cts)
+        assert await log.audit_head() == head_of(links[-1]) == Head(6, links[-1].hash, third.label.cts)
 
 
 async def test_words_without_labels_lengthen_the_chain_too(open_log: OpenLog) -> None:
@@ -104,7 +105,8 @@ async def test_a_refused_append_leaves_the_chain_as_it_was(open_log: OpenLog, en
 
 async def test_it_is_read_in_pages_and_by_whom_it_is_about(open_log: OpenLog, entry: MakeEntry) -> None:
     async with open_log() as log:
-        await log.append([entry("did:plc:a"), entry("did:plc:b")], expected=0, checkpoint=1, audit=[WORD, WORD])
+        heard = entry("did:plc:a")._replace(words=(WORD, LATER))
+        await log.append([heard, entry("did:plc:b")], expected=0, checkpoint=1)
         assert [link.n for link in await log.audit(1, 3)] == [2, 3, 4]
         assert [link.n for link in await log.audit(-5, 2)] == [1, 2]
         assert await log.audit(5, 3) == await log.audit(2**80, 3) == []

@@ -180,6 +180,11 @@ def cut_tail(logs: Logs) -> None:
     del logs.links[5:]
 
 
+def cut_tail_of_both(logs: Logs) -> None:
+    cut_tail(logs)
+    logs.kept.pop()
+
+
 def nothing_left(logs: Logs) -> None:
     logs.links, logs.kept, logs.inputs = [], [], []
 
@@ -204,7 +209,7 @@ def another_body(logs: Logs) -> None:
         (lambda logs: moved(logs, 3, 4), "entry 5: seq 11 does not follow 12"),
         (lambda logs: moved(logs, 2, 5), "entry 6: input position 5 does not follow 7"),
         (cut_tail, "label 13: it has no audit entry"),
-        (lambda logs: (cut_tail(logs), logs.kept.pop()), "input position 7: this question has no audit entry"),
+        (cut_tail_of_both, "input position 7: this question has no audit entry"),
         (
             lambda logs: setattr(logs, "head", Head(9, GENESIS, "")),
             "entry 8: the chain ends before it, and went up to 9",
