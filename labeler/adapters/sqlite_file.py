@@ -106,6 +106,7 @@ class SqliteFile:
         await self._reader.execute_fetchall("PRAGMA query_only = ON")
 
     async def _open_to_read(self, stack: AsyncExitStack) -> None:
+        os.close(os.open(self.path, os.O_RDONLY))  # says in plainer words than SQLite why it cannot be opened
         self._reader = self._writer = await stack.enter_async_context(self._connect())
         version, needed = await self._recognise(), len(self._schema.migrations())
         if version < needed:

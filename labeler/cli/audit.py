@@ -8,8 +8,8 @@ import typer
 
 from labeler.cli.console import Meter, say, show_json
 from labeler.cli.options import CONFIG, AsJson, Config
-from labeler.errors import BadInput
-from labeler.moderation.audit import Head, Link, parse_pin
+from labeler.errors import BadInput, Corrupt
+from labeler.moderation.audit import GENESIS, Head, Link, parse_pin
 from labeler.service.audit_check import Verdict
 from labeler.service.audit_check import verify as verify_logs
 from labeler.settings import Settings, load_settings
@@ -67,12 +67,14 @@ def head(config: Config = CONFIG, as_json: AsJson = False) -> None:
 
 
 async def _verify(settings: Settings, pins: dict[int, bytes]) -> Verdict:
-    async with audited(settings) as (telemetry, labels):
-        meter = Meter("verifying", STEPS)
-        try:
+    meter = Meter("verifying", STEPS)
+    try:
+        async with audited(settings) as (telemetry, labels):
             return await verify_logs(labels, telemetry, pins, lambda share: meter.at(int(share * STEPS)))
-        finally:
-            meter.close()
+    except Corrupt as error:  # a file that contradicts itself cannot be opened
+        return Verdict(Head(0, GENESIS, ""), 0, 0, str(error))
+    finally:
+        meter.close()
 
 
 async def _export(settings: Settings, after: int) -> None:
