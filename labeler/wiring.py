@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from typing import Final
 
 from aiohttp import web
@@ -22,6 +23,8 @@ from labeler.adapters.lock import FileLock
 from labeler.adapters.sqlite import SqliteLabelLog, SqliteTelemetryLog
 from labeler.doors import access, members, methods, rate, stream_limits
 from labeler.errors import Misconfigured, Unavailable, first_cause
+from labeler.moderation.cases import CaseBook
+from labeler.moderation.history import History
 from labeler.ports import DidResolver, LabelLog, Signer, TelemetryLog
 from labeler.reputation.canary import Canary
 from labeler.reputation.intake import Intake
@@ -34,6 +37,7 @@ from labeler.service.ingest import Ingest
 from labeler.service.labeler import Labeler
 from labeler.service.landing import landing
 from labeler.service.observe import JsonLines, Metrics
+from labeler.service.operator.desk import Desk
 from labeler.service.oversight import GRACE, Oversight
 from labeler.service.pipeline import Pipeline
 from labeler.service.policy_file import PolicyFile, read_policy
@@ -185,7 +189,9 @@ async def _built(
     clock, metrics, arrived, published = SystemClock(), Metrics(), Wake(), Wake()
     judge, intake = Judge(settings.service.did), Intake()
     bounds = await labels.bounds()
-    oversight = Oversight(judge, metrics, clock, canary)
+    terms = settings.cases
+    cases, history = CaseBook([timedelta(hours=hours) for hours in terms.reminder_hours]), History()
+    oversight = Oversight(judge, metrics, clock, cases, history, canary)
     recovered = await recover(telemetry, bounds.checkpoint, oversight, intake)
     ingest = Ingest(telemetry, intake, clock, arrived, metrics, recovered)
     pen = Pen(signer, settings.service.did)
@@ -196,7 +202,23 @@ async def _built(
     policy = PolicyFile(settings.service.policy_file, ingest.activate, metrics)
     rotated = not await labels.keys() <= {signer.key_id}
     rotation = Rotation(labels, pen, bounds.head, metrics) if rotated else None
-    return Labeler(clock, signer, telemetry, labels, judge, ingest, pipeline, published, metrics, policy, rotation)
+    desk = Desk(judge, cases, ingest, pipeline, timedelta(hours=terms.removal_hours))
+    return Labeler(
+        clock,
+        signer,
+        telemetry,
+        labels,
+        judge,
+        cases,
+        history,
+        desk,
+        ingest,
+        pipeline,
+        published,
+        metrics,
+        policy,
+        rotation,
+    )
 
 
 def _canary(settings: Settings) -> Canary | None:

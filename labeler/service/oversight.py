@@ -9,6 +9,8 @@ import logging
 from datetime import datetime, timedelta
 from typing import Final
 
+from labeler.moderation.cases import CaseBook
+from labeler.moderation.history import History
 from labeler.ports import Clock
 from labeler.reputation.canary import Canary, Disagreement
 from labeler.reputation.inputs import Input
@@ -30,8 +32,18 @@ disagreements = logging.getLogger("labeler.canary")
 class Oversight:
     """The judge, stepped, and whoever looks over its shoulder. `canary`, if there is one, sees what the judge sees."""
 
-    def __init__(self, judge: Judge, metrics: Metrics, clock: Clock, canary: Canary | None = None) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        metrics: Metrics,
+        clock: Clock,
+        cases: CaseBook,
+        history: History,
+        canary: Canary | None = None,
+    ) -> None:
         self._judge = judge
+        self._cases = cases
+        self._history = history
         self._metrics = metrics
         self._clock = clock
         self._canary = canary
@@ -39,27 +51,33 @@ class Oversight:
         metrics.breaker_closed.set_function(lambda: float(judge.may_suspend))
         metrics.incidents.set_function(lambda: float(self._failing()))
 
-    def step(self, record: Input) -> list[Emission]:
+    def step(self, position: int, record: Input) -> list[Emission]:
         """Take one record in and tell people what is theirs; return the labels to publish."""
         emissions = self._judge.step(record)
-        for notice in self._judge.notices:
+        for notice in self._noted(position, record, emissions):
             self._tell_notice(notice)
-        self._judge.notices.clear()
         self._compare(record, emissions, tell=True)
         for emission in emissions:
             if emission.shadow:
                 self._tell_shadow(emission)
         return [emission for emission in emissions if not emission.shadow]
 
-    def replay(self, record: Input) -> None:
+    def replay(self, position: int, record: Input) -> None:
         """Take in a record whose labels stand in the label log already."""
         emissions = self._judge.step(record)
-        self._judge.notices.clear()
+        self._noted(position, record, emissions)
         self._compare(record, emissions, tell=False)
 
     def due(self) -> datetime | None:
-        """When the judge's next timer fires, or None while nothing is pending."""
-        return self._judge.due()
+        """When the judge's next timer fires or the next reminder falls due, or None while nothing is pending."""
+        return min((due for due in (self._judge.due(), self._cases.due()) if due is not None), default=None)
+
+    def _noted(self, position: int, record: Input, emissions: list[Emission]) -> list[Notice]:
+        """What people are told about a record, reminders of open cases included."""
+        notices = list(self._judge.notices)
+        self._judge.notices.clear()
+        self._history.take(position, record)
+        return notices + self._cases.take(position, record, emissions, notices)
 
     def _failing(self) -> int:
         """How many providers are to blame in this hour or the last one."""
