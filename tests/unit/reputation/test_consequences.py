@@ -38,16 +38,16 @@ class TestDifferences:
         ("old", "new", "sentence"),
         [
             (
-                "throttle = { above = 0.05, confidence = 0.99, min_events = 3 }",
+                "throttle = { above = 0.05, confidence = 0.995, min_events = 3 }",
                 "throttle = { above = 0.05, confidence = 0.80, min_events = 3 }",
                 "invalid-recipients throttles at the third missing recipient of at most 29 (was: of at most 15)",
             ),
             (
-                "confidence = 0.99, min_events = 3 }",
+                "confidence = 0.995, min_events = 3 }",
                 "confidence = 0.95, min_events = 3 }",
                 "invalid-recipients throttles when at least 3 recipients in 7 days do not exist and we can be 95 % "
                 "sure that more than 5 % of its recipients do not "
-                "(was: we can be 99 % sure that more than 5 % of its recipients do not)",
+                "(was: we can be 99.5 % sure that more than 5 % of its recipients do not)",
             ),
             (
                 'terms = ["24h", "72h"',

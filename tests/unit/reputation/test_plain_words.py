@@ -67,7 +67,7 @@ def test_a_rate_is_told_with_how_sure_we_are(policy: Policy) -> None:
     recipients = rule(policy, "invalid-recipients")
     assert sentence(recipients) == (
         "when at least 3 recipients in 7 days do not exist "
-        "and we can be 99 % sure that more than 5 % of its recipients do not"
+        "and we can be 99.5 % sure that more than 5 % of its recipients do not"
     )
     assert sentence(recipients, recipients.suspend).endswith(
         "; without the 2 domains that fail most, the rest lies above the throttle bar too, with 90 % confidence"

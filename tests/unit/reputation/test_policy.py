@@ -114,7 +114,7 @@ def test_a_policy_is_in_shadow_as_a_whole_or_by_rule(policy: Policy, shipped: st
         ("above = 0.05", "above = inf", "rules[0] (invalid-recipients): every threshold must be a finite number"),
         ("exit_below = 0.03", "exit_below = nan", "exit_below"),
         ("exit_below = 0.03", "exit_below = inf", "every threshold must be a finite number"),
-        ("confidence = 0.99, min_events = 3", "min_events = 3", "throttle: a rate needs a confidence on every bar"),
+        ("confidence = 0.995, min_events = 3", "min_events = 3", "throttle: a rate needs a confidence on every bar"),
         ("confidence = 0.985, min_events = 5", "min_events = 5", "suspend: a rate needs a confidence on every bar"),
         ("above = 3.0,", "above = 3.0, confidence = 0.95,", "confidence applies to rates only"),
         ("elsewhere_confidence = 0.90", "", "suspend: elsewhere needs the rule's elsewhere_confidence"),

@@ -113,7 +113,7 @@ def test_a_rule_is_told_in_a_few_sentences(policy: Policy) -> None:
         next(rule for rule in policy.rules if rule.id == name) for name in ("invalid-recipients", "policy-blocks")
     )
     assert tell_rule(recipients).startswith(
-        "A member is throttled when at least 3 recipients in 7 days do not exist and we can be 99 % sure that more "
+        "A member is throttled when at least 3 recipients in 7 days do not exist and we can be 99.5 % sure that more "
         "than 5 % of its recipients do not; that is the third of at most 15, the fourth of at most 24, the fifth of at "
         "most 34, the tenth of at most 92, the 20th of at most 229. A member is suspended when at least 5 "
     )
