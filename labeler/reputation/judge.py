@@ -6,6 +6,7 @@ order inside a batch changes nothing. Rule 4: timers are inputs too; `due` says 
 `Tick`.
 """
 
+import hashlib
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,7 @@ DEFAULT_CAPS: Final = Caps(hourly=100, daily=1000)
 DEFAULT_BLOCK_S: Final = 7 * 86_400
 SWEEP_HOURS: Final = 24  # a subject's windows are swept so often
 SWEPT_A_BATCH: Final = 8  # subjects looked at after each batch, so that the silent ones are swept too
+_MARK_CHARS: Final = 16  # of a SHA-256 in hex: enough to find the one report meant
 _ENROLMENT: Final = frozenset({Kind.ENROLLED, Kind.UNENROLLED})
 _MOMENT: Final = attrgetter("at", "id")
 
@@ -172,10 +174,14 @@ class Judge:
         return subject
 
     def _report(self, event: SendEvent, subject: Subject, now: datetime) -> None:
-        """Tell people of an abuse report; its category says how soon they must look, and nothing else."""
+        """Tell people of an abuse report; its category says how soon they must look, and nothing else.
+
+        The relay's id for it may hold an address, and a log must not: the beginning of its SHA-256 names it as well.
+        """
         category = event.category or "none"
         urgency = self.policy.abuse.urgency.get(category) if self.policy is not None else None
-        text = f"{urgency or 'routine'}: abuse report {event.id}, category {category}"
+        mark = hashlib.sha256(event.id.encode()).hexdigest()[:_MARK_CHARS]
+        text = f"{urgency or 'routine'}: abuse report {mark}, category {category}"
         self._verdicts.note("abuse-report", event.did, now, text)
         self._verdicts.arm(event.did, subject, now)
 

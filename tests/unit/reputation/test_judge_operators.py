@@ -1,8 +1,10 @@
 """What operators decide, ask and grant, and what they are told to look at."""
 
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from labeler.reputation.events import Kind
@@ -160,10 +162,10 @@ class TestAbuseReports:
     @pytest.mark.parametrize(
         ("category", "text"),
         [
-            ("phishing", "immediate: abuse report e1, category phishing"),
-            ("scam", "urgent: abuse report e1, category scam"),
-            ("new-kind", "routine: abuse report e1, category new-kind"),
-            (None, "routine: abuse report e1, category none"),
+            ("phishing", "immediate: abuse report 8b5cc4df7eec7d32, category phishing"),
+            ("scam", "urgent: abuse report 8b5cc4df7eec7d32, category scam"),
+            ("new-kind", "routine: abuse report 8b5cc4df7eec7d32, category new-kind"),
+            (None, "routine: abuse report 8b5cc4df7eec7d32, category none"),
         ],
     )
     def test_people_are_told_how_soon_to_look_and_nobody_is_judged(
@@ -173,6 +175,13 @@ class TestAbuseReports:
         assert [notice.text for notice in story.judge.notices] == [text]
         assert story.notices() == [f"abuse-report {MEMBER}"]
         assert story.wait(days=40) == []
+
+    def test_an_address_in_the_relay_s_id_is_not_told(self, story: Story) -> None:
+        reported = story.event(Kind.ABUSE_REPORTED, category="scam")
+        story.batch(msgspec.structs.replace(reported, id="complaint of eve@victim.example"))
+        (notice,) = story.judge.notices
+        assert "@" not in notice.text
+        assert hashlib.sha256(b"complaint of eve@victim.example").hexdigest()[:16] in notice.text
 
     def test_without_a_policy_they_are_routine(self, begin: Callable[..., Story]) -> None:
         story = begin(policy=None)
