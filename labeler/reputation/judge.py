@@ -280,6 +280,7 @@ class Judge:
             self._domains.remove(decision.did, frozenset(registrable(name) for name in names if name))
         elif MAIL_REMOVED in decision.negate:
             self._domains.restore(decision.did)
+            emissions += self._verdicts.say(decision.did, subject, membership(subject.member, now), now)
         if MAIL_SUSPENDED in decision.negate:
             self._domains.accept(decision.did, subject.member.domains)
         self._verdicts.arm(decision.did, subject, now)

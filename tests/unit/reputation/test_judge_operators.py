@@ -236,6 +236,32 @@ class TestRemovedDomains:
         story.decide(negate=["mail-removed"])
         assert story.batch(story.event(Kind.ENROLLED, OTHER, domain="shop.example")) == ["+relay-member"]
 
+    def test_with_the_removal_taken_back_an_enrolled_account_is_a_member_again(self, story: Story) -> None:
+        self.removed(story)
+        assert story.decide(negate=["mail-removed"]) == ["-mail-removed", "+relay-member"]
+        assert story.last().rule == "enrolled"
+        assert evidence(story.last())["actor"] == "enrolled", "it is the enrolment's word, not the operator's"
+        assert story.decide(negate=["mail-removed"]) == [], "and it is said once"
+
+    def test_nor_is_it_said_of_one_that_left_meanwhile_or_that_an_operator_does_not_want(self, story: Story) -> None:
+        self.removed(story)
+        story.batch(story.event(Kind.UNENROLLED, domain="shop.example"))
+        assert story.decide(negate=["mail-removed"]) == ["-mail-removed"]
+        story.batch(story.event(Kind.ENROLLED, OTHER, domain="other.example"))
+        story.decide(apply=["mail-removed"], did=OTHER)
+        assert story.decide(negate=["mail-removed", "relay-member"], did=OTHER) == ["-mail-removed"]
+
+    @pytest.mark.parametrize("mode", ["enforce", "shadow"])
+    def test_a_removal_that_runs_out_makes_a_member_of_it_at_that_moment(
+        self, begin: Callable[..., Story], mode: str
+    ) -> None:
+        story = begin(policy=POLICY.replace('mode = "enforce"', f'mode = "{mode}"'))
+        story.batch(story.event(Kind.ENROLLED, domain="shop.example"))
+        story.decide(apply=["mail-removed"], hours=24)
+        assert story.wait(hours=23) == []
+        assert story.wait(hours=1) == ["+relay-member"]
+        assert story.last().label.cts.startswith("2026-03-07T12:00:00")
+
     def test_a_removal_that_ended_by_itself_no_longer_counts(self, story: Story) -> None:
         story.batch(story.event(Kind.ENROLLED, domain="shop.example"))
         story.decide(apply=["mail-removed"], hours=24)
