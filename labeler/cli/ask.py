@@ -20,6 +20,7 @@ Comment = Annotated[str | None, typer.Option(help="What about; kept with the que
 def ask(did: Did, comment: Comment = None, config: Config = CONFIG, as_json: AsJson = False) -> None:
     """Ask a member to explain the abuse reports about it; from here on its time to answer runs.
 
+    One that was asked and has not answered is not asked twice: its time goes on as it was.
     Needs LABELER_TOKEN, an operator's of role moderator, while the service runs.
     """
     body = {"did": did} | ({"comment": comment} if comment is not None else {})
@@ -27,7 +28,8 @@ def ask(did: Did, comment: Comment = None, config: Config = CONFIG, as_json: AsJ
     if as_json:
         show_json(answer)
     else:
-        say(f"{did} is asked, and has until {answer['answerBy']} (by {answer['askedBy']}, event {answer['id']})")
+        asked = "was asked already" if answer.get("askedAlready") else "is asked"
+        say(f"{did} {asked}, and has until {answer['answerBy']} (by {answer['askedBy']}, event {answer['id']})")
 
 
 async def _tell(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:

@@ -22,10 +22,11 @@ from labeler.reputation.events import Kind, SendEvent
 from labeler.reputation.findings import checks_of
 from labeler.reputation.incidents import Incidents
 from labeler.reputation.inputs import Batch, Decision, Input, Override, PolicyActivated, Question, Tick
-from labeler.reputation.metrics import Setting
+from labeler.reputation.metrics import ASKED, Setting
 from labeler.reputation.outcomes import Classifier
 from labeler.reputation.policy import Caps, Policy, Rule, parse_policy
 from labeler.reputation.pool import Pool
+from labeler.reputation.reports import Report
 from labeler.reputation.subject import Emission, Notice, Subject, epoch, slate_floor
 from labeler.reputation.suppression import SuppressionWindows
 from labeler.reputation.verdicts import Verdicts
@@ -123,6 +124,19 @@ class Judge:
         grant = member.grant
         exempt = grant.exempt if grant is not None and grant.stands(now) else ()
         return tuple(rule for rule in rules if rule.id not in exempt)
+
+    def asked(self, did: str, now: datetime) -> list[Report]:
+        """What an operator asked a member and is waiting to hear; asked once more, it would be no other question."""
+        subject = self.subjects.get(did)
+        if subject is None or subject.windows.reports is None:
+            return []
+        return subject.windows.reports.asked(self._asked_since(subject.member, now))
+
+    def _asked_since(self, member: Member, now: datetime) -> int:
+        """From when on a question still counts (epoch seconds): one that no rule looks back to may be asked anew."""
+        rules = self.policy.rules if self.policy is not None else ()
+        looked_back_s = min((rule.window.seconds for rule in rules if rule.metric == ASKED), default=0)
+        return max(epoch(now) - looked_back_s, slate_floor(member))
 
     def _batch(self, batch: Batch, now: datetime) -> list[Emission]:
         subjects, hour = self.subjects, epoch(now) // HOUR_S
@@ -290,7 +304,8 @@ class Judge:
         subject = self.subjects.get(question.did) or self._enter(question.did)
         emissions = self._tick(now)
         from_s = max(epoch(now), slate_floor(subject.member))  # a question right after a lift counts too
-        subject.windows.reported().ask(f"question {format_datetime(now)}", epoch(now), from_s)
+        reports = subject.windows.reported()
+        reports.ask(question_id(question.received), epoch(now), from_s, self._asked_since(subject.member, now))
         self._verdicts.arm(question.did, subject, now)
         return emissions
 
@@ -327,6 +342,11 @@ class Judge:
             checks = checks_of(self.rules_for(subject.member, now))
         setting = self.setting(subject.member, policy, now)
         return self._verdicts.reach(did, subject, setting, checks, now, pardoned=pardoned)
+
+
+def question_id(received: datetime) -> str:
+    """What a question received then is called among the reports about its member."""
+    return f"question {format_datetime(received)}"
 
 
 def _hour(hour: int) -> str:

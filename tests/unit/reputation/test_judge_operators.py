@@ -9,6 +9,7 @@ import pytest
 
 from labeler.reputation.events import Kind
 from labeler.reputation.policy import Caps
+from labeler.reputation.subject import epoch
 from tests.unit.reputation.conftest import POLICY, Story, evidence
 
 MEMBER, OTHER = "did:plc:member", "did:plc:other"
@@ -99,6 +100,50 @@ class TestQuestions:
         story.wait(hours=47)
         assert story.batch(story.event(Kind.ABUSE_ANSWERED)) == []
         assert story.wait(days=30) == []
+
+    def test_asked_twice_it_has_one_clock(self, story: Story) -> None:
+        """Also where the second question comes from somebody who did not know of the first."""
+        story.batch(*story.message())
+        asked = story.now
+        story.ask()
+        story.wait(hours=47)
+        story.batch(*story.message())
+        assert story.ask() == []
+        assert story.judge.due() == asked + 2 * DAY
+        assert [report.asked_s for report in story.judge.asked(MEMBER, story.now)] == [epoch(asked)]
+        assert story.wait(hours=1) == [SUSPENDED]
+
+    def test_after_a_lift_it_can_be_asked_anew(self, story: Story) -> None:
+        story.batch(*story.message())
+        story.ask()
+        story.wait(days=2)
+        story.decide(negate=["mail-suspended"], hours=1)
+        story.wait(days=1)
+        assert story.judge.asked(MEMBER, story.now) == [], "nothing from before the lift counts"
+        story.ask()
+        story.wait(hours=47)
+        story.batch(*story.message())
+        assert story.wait(hours=1) == [SUSPENDED]
+
+    def test_what_no_rule_looks_back_to_can_be_asked_anew(self, begin: Callable[..., Story]) -> None:
+        story = begin()
+        story.ask()
+        story.wait(days=31)
+        assert story.judge.asked(MEMBER, story.now) == []
+        story.ask()
+        assert len(story.judge.asked(MEMBER, story.now)) == 1
+
+    def test_of_somebody_unknown_nothing_is_asked(self, story: Story) -> None:
+        assert story.judge.asked(OTHER, story.now) == []
+        story.batch(*story.message(did=OTHER))
+        assert story.judge.asked(OTHER, story.now) == []
+
+    def test_without_a_policy_nothing_looks_back(self, begin: Callable[..., Story]) -> None:
+        story = begin(policy=None)
+        story.ask()
+        assert len(story.judge.asked(MEMBER, story.now)) == 1
+        story.wait(minutes=1)
+        assert story.judge.asked(MEMBER, story.now) == []
 
     def test_a_question_right_after_a_lift_counts_too(self, story: Story) -> None:
         story.decide(negate=["mail-throttled"])

@@ -55,6 +55,22 @@ async def test_silence_for_so_long_suspends_and_an_answer_does_not(service: "Ser
     assert (await standing(service))["standing"] == "suspended"
 
 
+async def test_asked_again_the_first_clock_goes_on_and_the_answer_says_so(service: "Service", event: Any) -> None:
+    _, first = await ask(service)
+    service.advance(hours=5)
+    _, second = await ask(service, "admin")
+    load_lexicons().check_output(ASK, second)
+    assert (first["askedAlready"], second["askedAlready"]) == (False, True)
+    assert (second["askedBy"], second["askedAt"][:16]) == ("did:plc:admin", "2026-03-02T17:00")
+    assert second["answerBy"][:19] == first["answerBy"][:19]
+    assert second["id"] > first["id"], "who asked is in the log all the same"
+    assert len((await standing(service))["reports"]) == 1
+    await service.submit(event(1, kind="abuseAnswered", at="2026-03-02T17:00:00.000Z"))
+    service.advance(hours=1)
+    _, third = await ask(service)
+    assert (third["askedAlready"], third["answerBy"][:16]) == (False, "2026-03-04T18:00")
+
+
 @pytest.mark.parametrize(("token", "status"), [(None, 401), ("relay", 403), ("triage", 403), ("admin", 200)])
 async def test_only_moderators_and_above_may_ask(service: "Service", token: str | None, status: int) -> None:
     found, body = await ask(service, token)
