@@ -16,33 +16,27 @@ EVIDENCE = "/xrpc/email.atmos.reputation.getEvidence"
 POLICY = "/xrpc/email.atmos.reputation.getPolicy"
 
 
-async def standing(service: "Service", token: str | None = None, did: str = "did:plc:alice") -> Any:
-    status, body, _ = await service.call("GET", f"{STANDING}?did={did}", token=token)
-    assert status == 200, body
-    return body
-
-
 async def test_a_did_nobody_mentioned_stands_unknown(service: "Service") -> None:
-    body = await standing(service)
+    body = await service.standing(None)
     assert (body["did"], body["standing"], body["labels"]) == ("did:plc:alice", "unknown", [])
 
 
 async def test_telemetry_makes_a_member_known(service: "Service", event: Any) -> None:
     await service.submit(event(1))
     await service.pipeline.reached(service.ingest.position)
-    assert (await standing(service))["standing"] == "warming"
+    assert (await service.standing(None))["standing"] == "warming"
 
 
 @pytest.mark.row(309)
 async def test_the_public_sees_the_state_and_operators_the_numbers(service: "Service", event: Any) -> None:
     await service.submit(event(1))
     await service.emit()
-    public, full = await standing(service), await standing(service, "triage")
+    public, full = await service.standing(None), await service.standing("triage")
     assert public["standing"] == full["standing"] == "throttled"
     assert [label["val"] for label in public["labels"]] == ["mail-throttled"]
     assert {"findings", "headroom", "clears"} <= set(full)
     assert not {"findings", "headroom", "clears"} & set(public)
-    assert await standing(service, "relay") == public
+    assert await service.standing("relay") == public
 
 
 async def test_the_public_part_is_these_fields_and_no_others(service: "Service", event: Any) -> None:
@@ -52,7 +46,7 @@ async def test_the_public_part_is_these_fields_and_no_others(service: "Service",
     await service.emit()
     override = {"did": "did:plc:alice", "exempt": ["velocity"]}
     await service.call("POST", "/xrpc/email.atmos.operator.setOverride", json=override, token="admin")
-    public, full = await standing(service), await standing(service, "triage")
+    public, full = await service.standing(None), await service.standing("triage")
     assert set(public) == {"did", "standing", "labels", "tier", "hourlyCap", "dailyCap"}
     assert {frozenset(label) for label in public["labels"]} == {frozenset({"val", "cts"})}
     assert [report["category"] for report in full["reports"]] == ["phishing"]
@@ -73,7 +67,7 @@ async def test_numbers_below_zero_and_words_in_any_script_can_be_answered(servic
     assert (status, body["rejected"]) == (200, [])
     await service.pipeline.reached(service.ingest.position)
     for did in ("did:plc:alice", "did:plc:bob"):
-        full = await standing(service, "triage", did)
+        full = await service.standing("triage", did)
         assert {finding["rule"] for finding in full["findings"]} >= {"policy-blocks", "invalid-recipients"}
 
 
