@@ -7,6 +7,7 @@ import pytest
 
 from labeler.atproto.cbor import cid_of, encode
 from labeler.reputation.policy import parse_policy
+from labeler.service.schema import load_lexicons
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Service
@@ -14,6 +15,39 @@ if TYPE_CHECKING:
 STANDING = "/xrpc/email.atmos.reputation.getStanding"
 EVIDENCE = "/xrpc/email.atmos.reputation.getEvidence"
 POLICY = "/xrpc/email.atmos.reputation.getPolicy"
+
+
+def at_every_bound(text: str) -> str:
+    """The policy with the longest texts, most rules and largest numbers that it may have."""
+    head, *rules = text.split("[[rules]]")
+    (rule,) = [rule for rule in rules if 'id = "complaints"' in rule]
+    lines = [line for line in rule.splitlines() if not line.startswith(("id", "family", "summary", "source"))]
+    many, left = [], 4096
+    for number in range(100):
+        summary = "s" * ((left - 2 * (99 - number)) // (100 - number))
+        left -= len(summary) + 2
+        name = f"r{number}".ljust(64, "-")
+        texts = {"id": name, "family": name, "summary": summary, "source": "ö" * 4096 if number < 20 else ""}
+        many.append("\n".join([*(f'{key} = "{value}"' for key, value in texts.items()), *lines, ""]))
+    text = "[[rules]]\n".join([head, *many]).replace('name = "default"', f'name = "{"é" * 512}"')
+    for few, most in (
+        ("min_events = 3", f"min_events = {2**53 - 1}"),
+        ("hourly_cap = 20", f"hourly_cap = {2**53 - 1}"),
+    ):
+        assert few in text
+        text = text.replace(few, most)
+    return text + "#" * (262_144 - len(text.encode()))
+
+
+async def test_a_policy_at_every_bound_is_shown(service: "Service") -> None:
+    policy = at_every_bound(service.policy_text)
+    await service.pipeline.reached(await service.ingest.activate(policy))
+    status, body, _ = await service.call("GET", POLICY)
+    assert status == 200, body
+    load_lexicons().check_output(POLICY.rpartition("/")[2], body)
+    assert (body["policy"], len(body["rules"]), len(body["name"].encode())) == (policy, 100, 1024)
+    assert len("; ".join(rule["summary"] for rule in body["rules"])) == 4096
+    assert max(len(rule["source"].encode()) for rule in body["rules"]) == 8192
 
 
 async def test_a_did_nobody_mentioned_stands_unknown(service: "Service") -> None:
