@@ -158,7 +158,7 @@ class Service:
     async def start(self) -> None:
         bounds = await self.labels.bounds()
         intake = Intake()
-        oversight = Oversight(self.judge, self.metrics, self.clock, self.canary)
+        oversight = self.oversight = Oversight(self.judge, self.metrics, self.clock, self.canary)
         recovered = await recover(self.telemetry, bounds.checkpoint, oversight, intake)
         self.ingest = Ingest(self.telemetry, intake, self.clock, self.arrived, self.metrics, recovered)
         pen = Pen(Signer(), DID)
