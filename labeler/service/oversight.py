@@ -36,12 +36,14 @@ class Oversight:
         self._clock = clock
         self._canary = canary
         self._held = 0
+        self.position = 0  # of the newest record the judge has taken
         metrics.breaker_closed.set_function(lambda: float(judge.may_suspend))
         metrics.incidents.set_function(lambda: float(self._failing()))
 
-    def step(self, record: Input) -> list[Emission]:
-        """Take one record in and tell people what is theirs; return the labels to publish."""
+    def step(self, position: int, record: Input) -> list[Emission]:
+        """Take the record at `position` in and tell people what is theirs; return the labels to publish."""
         emissions = self._judge.step(record)
+        self.position = position
         for notice in self._judge.notices:
             self._tell_notice(notice)
         self._judge.notices.clear()
@@ -51,11 +53,26 @@ class Oversight:
                 self._tell_shadow(emission)
         return [emission for emission in emissions if not emission.shadow]
 
-    def replay(self, record: Input) -> None:
+    def replay(self, position: int, record: Input) -> None:
         """Take in a record whose labels stand in the label log already."""
         emissions = self._judge.step(record)
+        self.position = position
         self._judge.notices.clear()
         self._compare(record, emissions, tell=False)
+
+    def watch(self, canary: Canary) -> None:
+        """Put another canary in the place of the one there is; it must have seen what the judge has. Its report is a
+        fresh one: what the old one disagreed on is gone, and what this one disagrees on stands, told once as a number.
+        """
+        self._canary, self._held = canary, canary.held
+        self._metrics.canary_disagreements.clear()
+        for found in canary.standing:
+            self._metrics.disagreed(found.val, found.side, over=False)
+        disagreements.warning(
+            "a fresh report begins: the canary policy is another one, and disagrees on %d labels now",
+            len(canary.standing),
+            extra={"fields": {"policy": canary.policy.hash, "standing": len(canary.standing)}},
+        )
 
     def due(self) -> datetime | None:
         """When the judge's next timer fires, or None while nothing is pending."""
@@ -95,7 +112,7 @@ class Oversight:
         try:
             found = canary.take(record, emissions)
         except Exception:
-            log.exception("the canary policy fell over; it is left out until the next start")
+            log.exception("the canary policy fell over; it is left out until its file changes")
             self._canary = None
             self._metrics.canary_disagreements.clear()
             return

@@ -1,15 +1,16 @@
 """`email.atmos.operator.askMember`: an operator asks a member to explain, and the acceptable-use page's clock runs.
 
-It is the only thing that starts the clock, unless the policy asks by itself: an abuse report alone judges nobody.
+It is the only thing that starts the clock, unless the policy asks by itself: an abuse report alone judges nobody. While
+a question is open, asking again is recorded and starts nothing: the first clock goes on, and the answer says so.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from labeler.atproto.syntax import format_datetime
 from labeler.errors import Unavailable
 from labeler.reputation.inputs import Question
-from labeler.reputation.judge import Judge
+from labeler.reputation.judge import Judge, question_id
 from labeler.service.access import Role, require_operator
 from labeler.service.http import Call
 from labeler.service.ingest import Ingest
@@ -26,7 +27,10 @@ class AskMember:
         self._pipeline = pipeline
 
     async def answer(self, call: Call) -> dict[str, Any]:
-        """Ask; answer with the moment until which the member has time. Raises `BadInput`, `Unavailable`."""
+        """Ask; answer with the moment until which the member has time, and whether it was asked already.
+
+        Raises `BadInput`, `Unavailable`.
+        """
         operator = require_operator(call.caller, Role.MODERATOR)
         did, comment = call.body["did"], call.body.get("comment")
         policy = self._judge.policy
@@ -38,11 +42,22 @@ class AskMember:
 
         question, position = await self._ingest.ask(draft)
         await taken_in(self._pipeline, position)
-        deadline = question.received + timedelta(seconds=policy.abuse.answer_within.seconds)
+        began, again = self._clock(question)
+        deadline = began + timedelta(seconds=policy.abuse.answer_within.seconds)
         return {
             "id": position,
             "did": question.did,
             "askedBy": question.operator,
             "askedAt": format_datetime(question.received),
             "answerBy": format_datetime(deadline),
+            "askedAlready": again,
         }
+
+    def _clock(self, question: Question) -> tuple[datetime, bool]:
+        """When the newest clock of the member began, and whether that was before this question."""
+        asked = self._judge.asked(question.did, question.received)
+        if not asked:  # it waits to be judged, or was answered in the same breath
+            return question.received, False
+        began_s = max(report.asked_s or 0 for report in asked)
+        again = all(report.asked_by != question_id(question.received) for report in asked)
+        return datetime.fromtimestamp(began_s, UTC), again

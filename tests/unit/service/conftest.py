@@ -158,7 +158,7 @@ class Service:
     async def start(self) -> None:
         bounds = await self.labels.bounds()
         intake = Intake()
-        oversight = Oversight(self.judge, self.metrics, self.clock, self.canary)
+        oversight = self.oversight = Oversight(self.judge, self.metrics, self.clock, self.canary)
         recovered = await recover(self.telemetry, bounds.checkpoint, oversight, intake)
         self.ingest = Ingest(self.telemetry, intake, self.clock, self.arrived, self.metrics, recovered)
         pen = Pen(Signer(), DID)
@@ -284,6 +284,17 @@ class Service:
             "POST", "/xrpc/tools.ozone.moderation.emitEvent", json=sent | body, token=token
         )
         return status, answer
+
+    async def tell(self, nsid: str, token: str | None, **body: Any) -> tuple[int, Any]:
+        """Call a procedure about did:plc:alice, or whom the body names."""
+        status, answer, _ = await self.call("POST", f"/xrpc/{nsid}", json={"did": "did:plc:alice"} | body, token=token)
+        return status, answer
+
+    async def standing(self, token: str | None = "triage", did: str = "did:plc:alice") -> Any:
+        """Where a member stands, as an operator sees it unless `token` is another's or nobody's."""
+        status, body, _ = await self.call("GET", f"/xrpc/email.atmos.reputation.getStanding?did={did}", token=token)
+        assert status == 200, body
+        return body
 
     async def query(self, **params: Any) -> tuple[int, Any]:
         async with self.session.get("/xrpc/com.atproto.label.queryLabels", params=params) as answer:
