@@ -176,7 +176,7 @@ def boundaries(rule: Rule, bar: Bar) -> list[tuple[int, int]]:
 
 
 def of_at_most(most: int) -> str:
-    """ "of at most 15"."""
+    """ "of at most 14"."""
     return "of however many" if most >= ANY else f"of at most {number(most)}"
 
 

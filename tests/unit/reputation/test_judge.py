@@ -248,7 +248,7 @@ class TestTheStream:
 
 class TestPolicyChanges:
     def test_another_policy_decides_from_the_next_touch_on(self, story: Story, shipped: str) -> None:
-        story.mail(good=5, bad=2)
+        story.mail(good=4, bad=2)
         strict = shipped.replace(BAR, BAR.replace("= 3", "= 2"))
         assert story.activate(strict) == []
         before = story.judge.policy_hash

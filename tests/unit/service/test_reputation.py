@@ -195,7 +195,7 @@ async def test_the_rules_are_public_with_their_bars(service: "Service") -> None:
         "windowSeconds": 7 * 86_400,
         "summary": "too many recipients do not exist",
         "source": rules["invalid-recipients"]["source"],
-        "throttle": {"thresholdPpm": 50_000, "minEvents": 3, "confidencePpm": 990_000},
+        "throttle": {"thresholdPpm": 50_000, "minEvents": 3, "confidencePpm": 995_000},
         "suspend": {"thresholdPpm": 100_000, "minEvents": 5, "confidencePpm": 985_000},
         "exitBelowPpm": 30_000,
     }
