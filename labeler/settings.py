@@ -76,7 +76,7 @@ class Service(_Section):
         default=Path("policy.toml"), description="The policy; taken up again whenever it changes."
     )
     canary_policy_file: File | None = Field(
-        default=None, description="A policy to watch beside the one in force; it publishes nothing. Read at the start."
+        default=None, description="A policy to watch beside the one in force; it publishes nothing."
     )
     trusted_proxies: tuple[Network, ...] = Field(
         default=("127.0.0.0/8", "::1/128"), description="Networks whose X-Forwarded-For is believed."

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import Final
@@ -42,6 +42,7 @@ from labeler.service.oversight import GRACE, Oversight
 from labeler.service.pipeline import Pipeline
 from labeler.service.policy_file import PolicyFile, read_policy
 from labeler.service.recover import recover
+from labeler.service.rehearsal import Rehearsal
 from labeler.service.schema import load_lexicons
 from labeler.service.self_check import SelfCheck
 from labeler.service.signals import taken
@@ -79,8 +80,9 @@ async def run(
     """
     stop = stop or asyncio.Event()
     corrupt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    canary = _canary(settings)
     async with (
-        _assembled(settings, _canary(settings)) as labeler,
+        _assembled(settings, canary) as labeler,
         _published(settings) as dids,
         _remembered(dids, settings, labeler) as kept,
     ):
@@ -117,10 +119,11 @@ async def run(
         runner = http.runner()
         try:
             async with _working(settings, labeler) as group:
-                watching = group.create_task(labeler.policy.watch(_policy_text(labeler)))
+                files = _policy_files(labeler, canary)
+                watching = [group.create_task(file.watch(text)) for file, text in files]
                 failing = group.create_task(_forward(corrupt))
                 await runner.setup()
-                with taken(_actions(stop, labeler.policy)):  # before anybody is told that we are here
+                with taken(_actions(stop, [file for file, _ in files])):  # before anybody is told that we are here
                     url = await _listen(runner, settings)
                     log.info("serving", extra={"fields": {"listen": url, "did": settings.service.did}})
                     # Not before: a did:web may lead back to us.
@@ -132,7 +135,7 @@ async def run(
                 health.closing = True
                 for site in list(runner.sites):
                     await site.stop()
-                for task in (watching, failing, checking):
+                for task in (*watching, failing, checking):
                     task.cancel()
         finally:
             await streams.close()
@@ -200,6 +203,7 @@ async def _built(
     metrics.input_head.set(recovered.head)
     metrics.lag.set_function(lambda: max(0, ingest.position - pipeline.position))
     policy = PolicyFile(settings.service.policy_file, ingest.activate, metrics)
+    watched = _watched(settings, telemetry, oversight, metrics) if canary is not None else None
     rotated = not await labels.keys() <= {signer.key_id}
     rotation = Rotation(labels, pen, bounds.head, metrics) if rotated else None
     desk = Desk(judge, cases, ingest, pipeline, timedelta(hours=terms.removal_hours))
@@ -217,6 +221,7 @@ async def _built(
         published,
         metrics,
         policy,
+        watched,
         rotation,
     )
 
@@ -225,6 +230,14 @@ def _canary(settings: Settings) -> Canary | None:
     """The policy that is only watched, where one is configured."""
     path = settings.service.canary_policy_file
     return Canary(settings.service.did, read_policy(path), grace=GRACE) if path is not None else None
+
+
+def _watched(settings: Settings, telemetry: TelemetryLog, oversight: Oversight, metrics: Metrics) -> PolicyFile | None:
+    """The file of that policy, under watch itself."""
+    path = settings.service.canary_policy_file
+    if path is None:
+        return None
+    return PolicyFile(path, Rehearsal(settings.service.did, telemetry, oversight, GRACE).begin, metrics, canary=True)
 
 
 @asynccontextmanager
@@ -300,14 +313,27 @@ async def _listen(runner: web.BaseRunner, settings: Settings) -> str:
     return f"http://{shown}:{runner.addresses[0][1]}"
 
 
-def _actions(stop: asyncio.Event, policy: PolicyFile) -> dict[signal.Signals, Callable[[], None]]:
-    """SIGTERM and SIGINT end the service, SIGHUP reads the policy file again."""
-    return {signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: policy.reload}
+def _actions(stop: asyncio.Event, files: Sequence[PolicyFile]) -> dict[signal.Signals, Callable[[], None]]:
+    """SIGTERM and SIGINT end the service, SIGHUP reads the policy files again."""
+
+    def reload() -> None:
+        for file in files:
+            file.reload()
+
+    return {signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: reload}
 
 
 async def _forward(corrupt: asyncio.Future[None]) -> None:
     """Bring what a request found corrupt to the task group, where it ends the process."""
     await corrupt
+
+
+def _policy_files(labeler: Labeler, canary: Canary | None) -> list[tuple[PolicyFile, str | None]]:
+    """The policy files to be followed, each with the text taken up from it."""
+    files = [(labeler.policy, _policy_text(labeler))]
+    if labeler.canary is not None and canary is not None:
+        files.append((labeler.canary, canary.text))
+    return files
 
 
 def _policy_text(labeler: Labeler) -> str | None:

@@ -4,6 +4,7 @@ The lock on the data directory says which it is. Both ways take the same paramet
 same lexicons and run the same methods.
 """
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Sequence
@@ -60,6 +61,16 @@ async def reach(settings: Settings) -> AsyncIterator[Calls]:
             yield Running(client, error)
         else:
             yield Resting(settings, labeler)
+
+
+def tell(settings: Settings, nsid: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Call one procedure and return its answer; raises as `Calls` does."""
+
+    async def told() -> dict[str, Any]:
+        async with reach(settings) as labeler:
+            return await labeler.procedure(nsid, body)
+
+    return asyncio.run(told())
 
 
 class Running:

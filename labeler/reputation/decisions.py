@@ -299,7 +299,7 @@ def throttle_term(member: Member, policy: Policy, now: datetime) -> timedelta:
 
 
 def membership(member: Member, now: datetime) -> list[Change]:
-    """What enrolling or leaving changes about `relay-member`."""
+    """What enrolling or leaving changes about `relay-member`, and the end of a removal, which had taken it away."""
     active = {val for val, label in member.active.items() if label.exp is None or label.exp > now}
     blocked = member.blocked.get(RELAY_MEMBER, now) > now
     if member.enrolled and not active & {RELAY_MEMBER, MAIL_REMOVED} and not blocked:

@@ -6,6 +6,7 @@ order inside a batch changes nothing. Rule 4: timers are inputs too; `due` says 
 `Tick`.
 """
 
+import hashlib
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -35,10 +36,11 @@ from labeler.reputation.inputs import (
     Report,
     Tick,
 )
-from labeler.reputation.metrics import Setting
+from labeler.reputation.metrics import ASKED, Setting
 from labeler.reputation.outcomes import Classifier
 from labeler.reputation.policy import Caps, Mode, Policy, Rule, parse_policy
 from labeler.reputation.pool import Pool
+from labeler.reputation.reports import Report as AbuseReport
 from labeler.reputation.subject import Emission, Notice, Subject, epoch, slate_floor
 from labeler.reputation.suppression import SuppressionWindows
 from labeler.reputation.verdicts import Verdicts
@@ -50,6 +52,7 @@ DEFAULT_BLOCK_S: Final = 7 * 86_400
 ENFORCE, SHADOW, PAUSE = "enforce", "shadow", "pause"  # what an operator may tell the rules to do
 SWEEP_HOURS: Final = 24  # a subject's windows are swept so often
 SWEPT_A_BATCH: Final = 8  # subjects looked at after each batch, so that the silent ones are swept too
+_MARK_CHARS: Final = 16  # of a SHA-256 in hex: enough to find the one report meant
 _ENROLMENT: Final = frozenset({Kind.ENROLLED, Kind.UNENROLLED})
 _MOMENT: Final = attrgetter("at", "id")
 
@@ -145,6 +148,19 @@ class Judge:
         exempt = grant.exempt if grant is not None and grant.stands(now) else ()
         return tuple(rule for rule in rules if rule.id not in exempt)
 
+    def asked(self, did: str, now: datetime) -> list[AbuseReport]:
+        """What an operator asked a member and is waiting to hear; asked once more, it would be no other question."""
+        subject = self.subjects.get(did)
+        if subject is None or subject.windows.reports is None:
+            return []
+        return subject.windows.reports.asked(self._asked_since(subject.member, now))
+
+    def _asked_since(self, member: Member, now: datetime) -> int:
+        """From when on a question still counts (epoch seconds): one that no rule looks back to may be asked anew."""
+        rules = self.policy.rules if self.policy is not None else ()
+        looked_back_s = min((rule.window.seconds for rule in rules if rule.metric == ASKED), default=0)
+        return max(epoch(now) - looked_back_s, slate_floor(member))
+
     def _batch(self, batch: Batch, now: datetime) -> list[Emission]:
         subjects, hour = self.subjects, epoch(now) // HOUR_S
         known = self._circumstances(batch.relay, now)
@@ -195,13 +211,18 @@ class Judge:
         return subject
 
     def _report(self, event: SendEvent, subject: Subject, now: datetime) -> None:
-        """Tell people of an abuse report; its category says how soon they must look, and nothing else."""
-        self._tell_report(event.did, event.category or "none", now)
+        """Tell people of an abuse report, and arm the clock of those that run by themselves."""
+        self._tell_report(event.did, event.id, event.category or "none", now)
         self._verdicts.arm(event.did, subject, now)
 
-    def _tell_report(self, did: str, category: str, now: datetime) -> None:
+    def _tell_report(self, did: str, report_id: str, category: str, now: datetime) -> None:
+        """Its category says how soon people must look, and nothing else.
+
+        The relay's id for it may hold an address, and a log must not: the beginning of its SHA-256 names it as well.
+        """
         urgency = self.policy.abuse.urgency.get(category) if self.policy is not None else None
-        text = f"{urgency or 'routine'}: abuse report, category {category}"
+        mark = hashlib.sha256(report_id.encode()).hexdigest()[:_MARK_CHARS]
+        text = f"{urgency or 'routine'}: abuse report {mark}, category {category}"
         self._verdicts.note("abuse-report", did, now, text)
 
     def _look_for_incidents(self, now: datetime) -> frozenset[str]:
@@ -301,6 +322,7 @@ class Judge:
             self._domains.remove(decision.did, frozenset(registrable(name) for name in names if name))
         elif MAIL_REMOVED in decision.negate:
             self._domains.restore(decision.did)
+            emissions += self._verdicts.say(decision.did, subject, membership(subject.member, now), now)
         if MAIL_SUSPENDED in decision.negate:
             self._domains.accept(decision.did, subject.member.domains)
         self._verdicts.arm(decision.did, subject, now)
@@ -310,7 +332,8 @@ class Judge:
         subject = self.subjects.get(question.did) or self._enter(question.did)
         emissions = self._tick(now)
         from_s = max(epoch(now), slate_floor(subject.member))  # a question right after a lift counts too
-        subject.windows.reported().ask(f"question {format_datetime(now)}", epoch(now), from_s)
+        reports = subject.windows.reported()
+        reports.ask(question_id(question.received), epoch(now), from_s, self._asked_since(subject.member, now))
         self._verdicts.arm(question.did, subject, now)
         return emissions
 
@@ -331,10 +354,9 @@ class Judge:
             reports.answer(epoch(now))
         elif not word.appeal:
             auto_ask = self.policy is not None and self.policy.abuse.auto_ask
-            reports.report(
-                f"report {format_datetime(now)}", epoch(now), word.category, epoch(now) if auto_ask else None
-            )
-            self._tell_report(word.did, word.category, now)
+            report_id = f"report {format_datetime(now)}"
+            reports.report(report_id, epoch(now), word.category, epoch(now) if auto_ask else None)
+            self._tell_report(word.did, report_id, word.category, now)
         self._verdicts.arm(word.did, subject, now)
         return emissions
 
@@ -382,6 +404,11 @@ class Judge:
             checks = checks_of(self.rules_for(subject.member, now))
         setting = self.setting(subject.member, policy, now)
         return self._verdicts.reach(did, subject, setting, checks, now, pardoned=pardoned)
+
+
+def question_id(received: datetime) -> str:
+    """What a question received then is called among the reports about its member."""
+    return f"question {format_datetime(received)}"
 
 
 def _hour(hour: int) -> str:

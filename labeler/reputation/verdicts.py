@@ -21,6 +21,7 @@ from labeler.reputation.decisions import (
     counting,
     decide,
     expire,
+    membership,
     settle,
     suspends,
 )
@@ -81,7 +82,9 @@ class Verdicts:
             pardoned=pardoned,
         )
         subject.calm, subject.owed = -1, situation.silent
-        emissions = self._conclude(did, subject, situation, policy, now, lapsed) if policy.mode is Mode.ENFORCE else []
+        emissions = self.say(did, subject, membership(member, now), now) if MAIL_REMOVED in lapsed else []
+        if policy.mode is Mode.ENFORCE:
+            emissions += self._conclude(did, subject, situation, policy, now, lapsed)
         if policy.shadowed:
             emissions += self._pretend(did, subject, situation, policy, now, emissions)
         if emissions or lapsed or due:

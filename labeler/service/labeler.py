@@ -32,6 +32,7 @@ class Labeler:
     published: Wake
     metrics: Metrics
     policy: PolicyFile
+    canary: PolicyFile | None  # the policy that is only watched
     rotation: Rotation | None  # while the log may hold signatures of an older key
 
     @property

@@ -100,6 +100,14 @@ class Metrics:
         self.policy_refused = Gauge(
             "labeler_policy_refused", "1 while the policy file is broken and an older policy judges.", registry=registry
         )
+        self.canary_policies = Counter(
+            "labeler_canary_policy_loads", "Canary policy files taken up or refused.", ["result"], registry=registry
+        )
+        self.canary_refused = Gauge(
+            "labeler_canary_policy_refused",
+            "1 while the canary policy file is broken and an older one is watched.",
+            registry=registry,
+        )
 
     def reject(self, reasons: Iterable[str]) -> None:
         """Count refused events by reason; a reason outside the closed set counts as other."""

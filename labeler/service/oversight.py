@@ -48,12 +48,14 @@ class Oversight:
         self._clock = clock
         self._canary = canary
         self._held = 0
+        self.position = 0  # of the newest record the judge has taken
         metrics.breaker_closed.set_function(lambda: float(judge.may_suspend))
         metrics.incidents.set_function(lambda: float(self._failing()))
 
     def step(self, position: int, record: Input) -> list[Emission]:
-        """Take one record in and tell people what is theirs; return the labels to publish."""
+        """Take the record at `position` in and tell people what is theirs; return the labels to publish."""
         emissions = self._judge.step(record)
+        self.position = position
         for notice in self._noted(position, record, emissions):
             self._tell_notice(notice)
         self._compare(record, emissions, tell=True)
@@ -65,8 +67,23 @@ class Oversight:
     def replay(self, position: int, record: Input) -> None:
         """Take in a record whose labels stand in the label log already."""
         emissions = self._judge.step(record)
+        self.position = position
         self._noted(position, record, emissions)
         self._compare(record, emissions, tell=False)
+
+    def watch(self, canary: Canary) -> None:
+        """Put another canary in the place of the one there is; it must have seen what the judge has. Its report is a
+        fresh one: what the old one disagreed on is gone, and what this one disagrees on stands, told once as a number.
+        """
+        self._canary, self._held = canary, canary.held
+        self._metrics.canary_disagreements.clear()
+        for found in canary.standing:
+            self._metrics.disagreed(found.val, found.side, over=False)
+        disagreements.warning(
+            "a fresh report begins: the canary policy is another one, and disagrees on %d labels now",
+            len(canary.standing),
+            extra={"fields": {"policy": canary.policy.hash, "standing": len(canary.standing)}},
+        )
 
     def due(self) -> datetime | None:
         """When the judge's next timer fires or the next reminder falls due, or None while nothing is pending."""
@@ -113,7 +130,7 @@ class Oversight:
         try:
             found = canary.take(record, emissions)
         except Exception:
-            log.exception("the canary policy fell over; it is left out until the next start")
+            log.exception("the canary policy fell over; it is left out until its file changes")
             self._canary = None
             self._metrics.canary_disagreements.clear()
             return

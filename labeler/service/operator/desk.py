@@ -8,14 +8,14 @@ and its labels are published.
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from labeler.errors import BadInput, Unavailable
 from labeler.moderation.cases import Case, CaseBook, CaseKind
 from labeler.reputation.definitions import MAIL_REMOVED
 from labeler.reputation.inputs import Automation, CaseAction, Decision, Override, Question
-from labeler.reputation.judge import ENFORCE, PAUSE, SHADOW, Judge
+from labeler.reputation.judge import ENFORCE, PAUSE, SHADOW, Judge, question_id
 from labeler.reputation.policy import Policy
 from labeler.service.access import Operator, Role, require_operator
 from labeler.service.ingest import Ingest
@@ -217,6 +217,15 @@ class Desk:
         question, position = await self._ingest.ask(lambda received: Question(received, operator.did, did, comment))
         await self._taken_in(position)
         return question, position
+
+    def answer_by(self, question: Question) -> tuple[datetime, bool]:
+        """When the member's time is up, and whether its clock ran before this question already."""
+        within, asked = self.policy().abuse.answer_within.seconds, self._judge.asked(question.did, question.received)
+        if not asked:  # it waits to be judged, or was answered in the same breath
+            return question.received + timedelta(seconds=within), False
+        began_s = max(report.asked_s or 0 for report in asked)
+        again = all(report.asked_by != question_id(question.received) for report in asked)
+        return datetime.fromtimestamp(began_s + within, UTC), again
 
     async def override(self, operator: Operator, draft: Callable[[datetime], Override]) -> tuple[Override, int]:
         """Grant one member other terms than the policy's, or take that back. Raises `BadInput`, `Unavailable`."""

@@ -162,7 +162,9 @@ class Service:
         bounds = await self.labels.bounds()
         intake = Intake()
         self.cases, self.history = CaseBook([timedelta(hours=hours) for hours in (24, 48, 72)]), History()
-        oversight = Oversight(self.judge, self.metrics, self.clock, self.cases, self.history, self.canary)
+        oversight = self.oversight = Oversight(
+            self.judge, self.metrics, self.clock, self.cases, self.history, self.canary
+        )
         recovered = await recover(self.telemetry, bounds.checkpoint, oversight, intake)
         self.ingest = Ingest(self.telemetry, intake, self.clock, self.arrived, self.metrics, recovered)
         pen = Pen(Signer(), DID)
@@ -289,6 +291,17 @@ class Service:
             "POST", "/xrpc/tools.ozone.moderation.emitEvent", json=sent | body, token=token
         )
         return status, answer
+
+    async def tell(self, nsid: str, token: str | None, **body: Any) -> tuple[int, Any]:
+        """Call a procedure about did:plc:alice, or whom the body names."""
+        status, answer, _ = await self.call("POST", f"/xrpc/{nsid}", json={"did": "did:plc:alice"} | body, token=token)
+        return status, answer
+
+    async def standing(self, token: str | None = "triage", did: str = "did:plc:alice") -> Any:
+        """Where a member stands, as an operator sees it unless `token` is another's or nobody's."""
+        status, body, _ = await self.call("GET", f"/xrpc/email.atmos.reputation.getStanding?did={did}", token=token)
+        assert status == 200, body
+        return body
 
     async def query(self, **params: Any) -> tuple[int, Any]:
         async with self.session.get("/xrpc/com.atproto.label.queryLabels", params=params) as answer:
