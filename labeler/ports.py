@@ -177,6 +177,23 @@ class DidResolver(Protocol):
         ...
 
 
+class HandleResolver(Protocol):
+    """Finds the DID behind a handle, and never takes long: ten seconds at most, whatever the other side does.
+
+    A handle proves nothing by itself: whoever owns the name can point it at anybody. So a DID is given out only if its
+    document claims the handle in return, `at://<handle>` in `alsoKnownAs`. Letters of any case are the same handle.
+    """
+
+    async def resolve(self, handle: str) -> str:
+        """The DID of `handle`.
+
+        Raises `BadInput`: `HandleNotFound` when it names no DID, `InvalidHandle` when it is none, names several, lies
+        in a domain that is not resolved, or leads to a DID that does not claim it. Raises `Unavailable` when nobody
+        could say.
+        """
+        ...
+
+
 class Clock(Protocol):
     """The one place that reads the time."""
 

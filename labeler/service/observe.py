@@ -83,6 +83,9 @@ class Metrics:
         self.did_lookups = Counter(
             "labeler_did_lookups", "DID documents asked for, by outcome.", ["result"], registry=registry
         )
+        self.handle_lookups = Counter(
+            "labeler_handle_lookups", "Handles resolved, by outcome.", ["result"], registry=registry
+        )
         self.identity_checks = Counter(
             "labeler_identity_checks",
             "Comparisons with our own DID document, by outcome.",
