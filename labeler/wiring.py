@@ -17,16 +17,18 @@ from aiohttp import web
 
 from labeler.adapters.clock import SystemClock
 from labeler.adapters.did_http import HttpDids
+from labeler.adapters.handle_http import HttpHandles
 from labeler.adapters.keyfile import KeyFileSigner
 from labeler.adapters.lock import FileLock
 from labeler.adapters.sqlite import SqliteLabelLog, SqliteTelemetryLog
 from labeler.doors import access, members, methods, rate, stream_limits
 from labeler.errors import Misconfigured, Unavailable, first_cause
-from labeler.ports import DidResolver, LabelLog, Signer, TelemetryLog
+from labeler.ports import DidResolver, HandleResolver, LabelLog, Signer, TelemetryLog
 from labeler.reputation.canary import Canary
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
 from labeler.service.did_cache import CachedDids
+from labeler.service.handle_cache import CachedHandles
 from labeler.service.health import Health
 from labeler.service.http import Http
 from labeler.service.identity import Identity
@@ -247,6 +249,17 @@ async def _remembered(dids: DidResolver, settings: Settings, labeler: Labeler) -
         yield kept
     finally:
         await kept.close()
+
+
+@asynccontextmanager
+async def handles(settings: Settings, dids: DidResolver, metrics: Metrics) -> AsyncIterator[HandleResolver]:
+    """Resolve handles to the DIDs that `dids` knows to claim them, and remember them as long as documents."""
+    async with HttpHandles(dids, allow_local=settings.allow_local) as found:
+        kept = CachedHandles(found, metrics, keep=settings.identity.document_seconds)
+        try:
+            yield kept
+        finally:
+            await kept.close()
 
 
 def _telemetry_log(settings: Settings) -> AbstractAsyncContextManager[TelemetryLog]:
