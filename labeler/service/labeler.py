@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from labeler.ports import Clock, LabelLog, Signer, TelemetryLog
 from labeler.reputation.judge import Judge
 from labeler.service.ingest import Ingest
+from labeler.service.notify import Notifications
 from labeler.service.observe import Metrics
 from labeler.service.pipeline import Pipeline
 from labeler.service.policy_file import PolicyFile
@@ -26,6 +27,7 @@ class Labeler:
     published: Wake
     metrics: Metrics
     policy: PolicyFile
+    notifications: Notifications
     rotation: Rotation | None  # while the log may hold signatures of an older key
 
     @property

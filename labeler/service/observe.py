@@ -13,10 +13,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
 from labeler.reputation.definitions import VALUES
+from labeler.reputation.subject import NOTICE_KINDS
 
 REJECTIONS = frozenset({"TooOld", "FutureEvent", "InvalidEvent"})
 ENDINGS = frozenset({"ConsumerTooSlow", "FutureCursor", "InvalidRequest", "shutdown", "silent", "left", "failed"})
-NOTICES = frozenset({"breaker", "incident", "removed-domain", "abuse-report"})
+NOTICES = frozenset(NOTICE_KINDS)
 OTHER = "other"
 
 
@@ -50,6 +51,12 @@ class Metrics:
         )
         self.notices = Counter(
             "labeler_notices", "What people should look at that is no label.", ["kind"], registry=registry
+        )
+        self.notifications = Counter(
+            "labeler_notifications",
+            "Notices on their way to people, by channel and by what became of them.",
+            ["channel", "result"],
+            registry=registry,
         )
         self.breaker_closed = Gauge(
             "labeler_breaker_closed",

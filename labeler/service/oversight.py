@@ -1,11 +1,12 @@
 """What the judgement says that is no label: told to people, and published nowhere.
 
 Three things: what rules in shadow would have decided, notices (a suspension held back, a failing provider, an abuse
-report), and what a canary policy would publish otherwise. All of it is logged and counted. While the log is replayed at
-the start nothing is told: it was told before.
+report), and what a canary policy would publish otherwise. All of it is logged and counted, and notices are handed to
+who sends them out. While the log is replayed at the start nothing is told: it was told before.
 """
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -28,13 +29,24 @@ disagreements = logging.getLogger("labeler.canary")
 
 
 class Oversight:
-    """The judge, stepped, and whoever looks over its shoulder. `canary`, if there is one, sees what the judge sees."""
+    """The judge, stepped, and whoever looks over its shoulder. `canary`, if there is one, sees what the judge sees.
 
-    def __init__(self, judge: Judge, metrics: Metrics, clock: Clock, canary: Canary | None = None) -> None:
+    `notify` takes each notice; it returns at once and never raises.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        metrics: Metrics,
+        clock: Clock,
+        canary: Canary | None = None,
+        notify: Callable[[Notice], None] = lambda _: None,
+    ) -> None:
         self._judge = judge
         self._metrics = metrics
         self._clock = clock
         self._canary = canary
+        self._notify = notify
         self._held = 0
         metrics.breaker_closed.set_function(lambda: float(judge.may_suspend))
         metrics.incidents.set_function(lambda: float(self._failing()))
@@ -71,6 +83,7 @@ class Oversight:
         self._metrics.noticed(notice.kind)
         fields = {"kind": notice.kind, "about": notice.about, "since": notice.at}
         notices.warning("%s: %s", notice.kind, notice.text, extra={"fields": fields})
+        self._notify(notice)
 
     def _tell_shadow(self, emission: Emission) -> None:
         label = emission.label
