@@ -16,8 +16,7 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
-from tenacity.wait import wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential, wait_random
 
 from labeler.atproto.syntax import is_did
 from labeler.errors import Unavailable
@@ -130,15 +129,15 @@ class _Line:
 
     async def _deliver(self, waiting: _Waiting) -> None:
         """Try until it is taken or too late; never raises."""
-        tries = AsyncRetrying(
-            sleep=self._pause,
-            stop=lambda state: self._is_over(state, waiting.until),
-            wait=wait_exponential_jitter(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, jitter=JITTER_SECONDS),
-            retry=retry_if_exception_type(Unavailable),
-            before_sleep=self._note_failure,
-            reraise=True,
-        )
         try:
+            tries = AsyncRetrying(
+                sleep=self._pause,
+                stop=lambda state: self._is_over(state, waiting.until),
+                wait=wait_exponential(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) + wait_random(0, JITTER_SECONDS),
+                retry=retry_if_exception_type(Unavailable),
+                before_sleep=self._note_failure,
+                reraise=True,
+            )
             await tries(self._notifier.send, waiting.message)
         except Unavailable as error:
             self._counted("failed")
