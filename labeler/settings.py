@@ -208,6 +208,17 @@ class Notify(_Section):
         return self
 
 
+class Cases(_Section):
+    """What humans must look at."""
+
+    reminder_hours: tuple[Annotated[int, Field(ge=1, le=8_760)], ...] = Field(
+        default=(24, 48, 72), description="Hours after which an open case is brought to mind."
+    )
+    removal_hours: Annotated[int, Field(ge=0, le=8_760)] = Field(
+        default=24, description="Hours after which the admin who proposed a removal may confirm it alone."
+    )
+
+
 class Settings(_Section):
     """The whole configuration."""
 
@@ -215,6 +226,7 @@ class Settings(_Section):
     storage: Storage = Field(default=Storage(), description="Where the two logs are kept.")
     relays: tuple[Relay, ...] = Field(default=(), description="Mail relays that may send telemetry.")
     operators: tuple[Operator, ...] = Field(default=(), description="Who may decide.")
+    cases: Cases = Field(default=Cases(), description="What humans must look at.")
     limits: Limits = Field(default=Limits(), description="What one client may ask of the service.")
     identity: Identity = Field(default=Identity(), description="How other DIDs are looked up, and how ours is watched.")
 

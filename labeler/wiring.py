@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from typing import Final
 
 from aiohttp import web
@@ -26,6 +27,8 @@ from labeler.adapters.sqlite import SqliteLabelLog, SqliteTelemetryLog
 from labeler.adapters.webhook import WebhookNotifier
 from labeler.doors import access, members, methods, rate, stream_limits
 from labeler.errors import Misconfigured, Unavailable, first_cause
+from labeler.moderation.cases import CaseBook
+from labeler.moderation.history import History
 from labeler.ports import Clock, DidResolver, HandleResolver, LabelLog, Notifier, Signer, TelemetryLog
 from labeler.reputation.canary import Canary
 from labeler.reputation.intake import Intake
@@ -40,6 +43,7 @@ from labeler.service.labeler import Labeler
 from labeler.service.landing import landing
 from labeler.service.notify import Notifications, look_at
 from labeler.service.observe import JsonLines, Metrics
+from labeler.service.operator.desk import Desk
 from labeler.service.oversight import GRACE, Oversight
 from labeler.service.pipeline import Pipeline
 from labeler.service.policy_file import PolicyFile, read_policy
@@ -206,7 +210,9 @@ async def _built(
     notifications = Notifications(
         told, metrics, clock, kinds=settings.notify.kinds, link=look_at(settings.service.endpoint)
     )
-    oversight = Oversight(judge, metrics, clock, canary, notifications.tell)
+    terms = settings.cases
+    cases, history = CaseBook([timedelta(hours=hours) for hours in terms.reminder_hours]), History()
+    oversight = Oversight(judge, metrics, clock, cases, history, canary, notifications.tell)
     recovered = await recover(telemetry, bounds.checkpoint, oversight, intake)
     ingest = Ingest(telemetry, intake, clock, arrived, metrics, recovered)
     pen = Pen(signer, settings.service.did)
@@ -217,8 +223,23 @@ async def _built(
     policy = PolicyFile(settings.service.policy_file, ingest.activate, metrics)
     rotated = not await labels.keys() <= {signer.key_id}
     rotation = Rotation(labels, pen, bounds.head, metrics) if rotated else None
+    desk = Desk(judge, cases, ingest, pipeline, timedelta(hours=terms.removal_hours))
     return Labeler(
-        clock, signer, telemetry, labels, judge, ingest, pipeline, published, metrics, policy, notifications, rotation
+        clock,
+        signer,
+        telemetry,
+        labels,
+        judge,
+        cases,
+        history,
+        desk,
+        ingest,
+        pipeline,
+        published,
+        metrics,
+        policy,
+        notifications,
+        rotation,
     )
 
 

@@ -17,10 +17,10 @@ from labeler.errors import BadInput, Misconfigured, Unavailable
 from labeler.service.access import Operator, Role
 from labeler.service.http import Answer, Call
 from labeler.service.labeler import Labeler
-from labeler.service.operator import EmitEvent
-from labeler.service.override import SetOverride
+from labeler.service.operator.ask_member import AskMember
+from labeler.service.operator.emit_event import EmitEvent
+from labeler.service.operator.set_override import SetOverride
 from labeler.service.query import Labels
-from labeler.service.question import AskMember
 from labeler.service.reputation import GetEvidence, GetStanding
 from labeler.service.schema import load_lexicons
 from labeler.settings import TOKEN_VARIABLE, Settings, operator_token
@@ -100,9 +100,9 @@ class Resting:
             QUERY_LABELS: Labels(labeler.labels, labeler.clock, settings.service.did).answer,
             GET_STANDING: GetStanding(labeler.judge, labeler.clock).answer,
             GET_EVIDENCE: GetEvidence(labeler.labels).answer,
-            EMIT_EVENT: EmitEvent(labeler.ingest, labeler.pipeline).answer,
-            ASK_MEMBER: AskMember(labeler.judge, labeler.ingest, labeler.pipeline).answer,
-            SET_OVERRIDE: SetOverride(labeler.judge, labeler.ingest, labeler.pipeline).answer,
+            EMIT_EVENT: EmitEvent(labeler.desk).answer,
+            ASK_MEMBER: AskMember(labeler.desk).answer,
+            SET_OVERRIDE: SetOverride(labeler.desk).answer,
         }
 
     async def query(self, nsid: str, params: Params) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Final
 
+import msgspec
+
 from labeler.atproto.syntax import format_datetime
 from labeler.reputation.decisions import Change, Grant, Member, apply_decision, expire, membership, removed_domain
 from labeler.reputation.definitions import MAIL_REMOVED, MAIL_SUSPENDED
@@ -20,10 +22,22 @@ from labeler.reputation.enrolments import Domains, enrol
 from labeler.reputation.events import Kind, SendEvent
 from labeler.reputation.findings import checks_of
 from labeler.reputation.incidents import Incidents
-from labeler.reputation.inputs import Batch, Decision, Input, Override, PolicyActivated, Question, Tick
+from labeler.reputation.inputs import (
+    Answer,
+    Automation,
+    Batch,
+    CaseAction,
+    Decision,
+    Input,
+    Override,
+    PolicyActivated,
+    Question,
+    Report,
+    Tick,
+)
 from labeler.reputation.metrics import Setting
 from labeler.reputation.outcomes import Classifier
-from labeler.reputation.policy import Caps, Policy, Rule, parse_policy
+from labeler.reputation.policy import Caps, Mode, Policy, Rule, parse_policy
 from labeler.reputation.pool import Pool
 from labeler.reputation.subject import Emission, Notice, Subject, epoch, slate_floor
 from labeler.reputation.suppression import SuppressionWindows
@@ -33,6 +47,7 @@ from labeler.reputation.windows import Circumstances, SubjectWindows, binding_fl
 
 DEFAULT_CAPS: Final = Caps(hourly=100, daily=1000)
 DEFAULT_BLOCK_S: Final = 7 * 86_400
+ENFORCE, SHADOW, PAUSE = "enforce", "shadow", "pause"  # what an operator may tell the rules to do
 SWEEP_HOURS: Final = 24  # a subject's windows are swept so often
 SWEPT_A_BATCH: Final = 8  # subjects looked at after each batch, so that the silent ones are swept too
 _ENROLMENT: Final = frozenset({Kind.ENROLLED, Kind.UNENROLLED})
@@ -54,6 +69,8 @@ class Judge:
         self._sharers: dict[str, list[SuppressionWindows]] = {}
         self._horizon_hours = 0
         self._pool_swept = 0
+        self.automation = ENFORCE
+        self._text: PolicyActivated | None = None
         self._rounds: deque[str] = deque()  # every subject, the one to be looked at next for sweeping first
 
     @property
@@ -89,6 +106,12 @@ class Judge:
             return self._question(record, now)
         if isinstance(record, Override):
             return self._override(record, now)
+        if isinstance(record, CaseAction):
+            return self._act(record, now)
+        if isinstance(record, Report | Answer):
+            return self._hear(record, now)
+        if isinstance(record, Automation):
+            return self._automate(record, now)
         return self._activate(record)
 
     def touch(self, did: str, now: datetime) -> list[Emission]:
@@ -97,8 +120,8 @@ class Judge:
         return self._judge(did, self.subjects[did], now)
 
     def due(self) -> datetime | None:
-        """When the next timer fires, or None while nothing is pending."""
-        return self._verdicts.timers.due()
+        """When the next timer fires, or None while nothing is pending, or the rules rest."""
+        return self._verdicts.timers.due() if self.automation != PAUSE else None
 
     def caps(self, member: Member, now: datetime) -> Caps:
         """The caps agreed with a member: what an operator granted, else its enrolment, else the policy's."""
@@ -173,11 +196,13 @@ class Judge:
 
     def _report(self, event: SendEvent, subject: Subject, now: datetime) -> None:
         """Tell people of an abuse report; its category says how soon they must look, and nothing else."""
-        category = event.category or "none"
-        urgency = self.policy.abuse.urgency.get(category) if self.policy is not None else None
-        text = f"{urgency or 'routine'}: abuse report {event.id}, category {category}"
-        self._verdicts.note("abuse-report", event.did, now, text)
+        self._tell_report(event.did, event.category or "none", now)
         self._verdicts.arm(event.did, subject, now)
+
+    def _tell_report(self, did: str, category: str, now: datetime) -> None:
+        urgency = self.policy.abuse.urgency.get(category) if self.policy is not None else None
+        text = f"{urgency or 'routine'}: abuse report, category {category}"
+        self._verdicts.note("abuse-report", did, now, text)
 
     def _look_for_incidents(self, now: datetime) -> frozenset[str]:
         """Find providers to blame; return the members that lost recipients there."""
@@ -253,16 +278,18 @@ class Judge:
         if self.policy is None or owner is None or self._domains.accepted(did, domain):
             return []
         self._verdicts.note("removed-domain", did, now, f"enrolled {domain}, which was removed together with {owner}")
+        if self.automation != ENFORCE:
+            return []
         return removed_domain(self.subjects[did].member, owner, domain, self.policy, now)
 
     def _tick(self, now: datetime) -> list[Emission]:
         self._refill(now)
         emissions: list[Emission] = []
-        while (fired := self._verdicts.timers.pop(now)) is not None:
+        while self.automation != PAUSE and (fired := self._verdicts.timers.pop(now)) is not None:
             emissions += self._judge(*fired, now)
         return emissions
 
-    def _decision(self, decision: Decision, now: datetime) -> list[Emission]:
+    def _decision(self, decision: Decision | CaseAction, now: datetime) -> list[Emission]:
         subject = self.subjects.get(decision.did) or self._enter(decision.did)
         emissions = self._tick(now)  # what came due before the decision happens before it
         expire(subject.member, now)
@@ -287,7 +314,38 @@ class Judge:
         self._verdicts.arm(question.did, subject, now)
         return emissions
 
-    def _override(self, override: Override, now: datetime) -> list[Emission]:
+    def _act(self, action: CaseAction, now: datetime) -> list[Emission]:
+        """What an action on a case changes about its subject; most change nothing."""
+        emissions: list[Emission] = []
+        if action.exempt or action.hourly_cap is not None or action.daily_cap is not None:
+            emissions += self._override(action, now)
+        if action.apply or action.negate:
+            emissions += self._decision(action, now)
+        return emissions
+
+    def _hear(self, word: Report | Answer, now: datetime) -> list[Emission]:
+        """A report is one more for people to look at; an answer stops the clock. An appeal judges nobody either way."""
+        subject = self.subjects.get(word.did) or self._enter(word.did)
+        emissions, reports = self._tick(now), subject.windows.reported()
+        if isinstance(word, Answer):
+            reports.answer(epoch(now))
+        elif not word.appeal:
+            auto_ask = self.policy is not None and self.policy.abuse.auto_ask
+            reports.report(
+                f"report {format_datetime(now)}", epoch(now), word.category, epoch(now) if auto_ask else None
+            )
+            self._tell_report(word.did, word.category, now)
+        self._verdicts.arm(word.did, subject, now)
+        return emissions
+
+    def _automate(self, word: Automation, now: datetime) -> list[Emission]:
+        """From here on the rules decide, pretend or rest. What they decided before ends as dated."""
+        self.automation = word.mode
+        if self._text is not None:
+            self._activate(self._text)
+        return self._tick(now)
+
+    def _override(self, override: Override | CaseAction, now: datetime) -> list[Emission]:
         subject = self.subjects.get(override.did) or self._enter(override.did)
         emissions = self._tick(now)
         until = now + timedelta(hours=override.duration_h) if override.duration_h is not None else None
@@ -298,7 +356,11 @@ class Judge:
 
     def _activate(self, record: PolicyActivated) -> list[Emission]:
         """From here on another policy decides; subjects are judged by it when they are next touched."""
-        policy = self._verdicts.policy = parse_policy(record.text)
+        self._text = record
+        policy = parse_policy(record.text)
+        if self.automation == SHADOW:
+            policy = msgspec.structs.replace(policy, mode=Mode.SHADOW)
+        self._verdicts.policy = policy
         self._checks = checks_of(policy.rules)
         self._horizon_hours = policy.horizon_s // HOUR_S + 1
         self._classifier = Classifier(policy.outcomes)
@@ -310,7 +372,7 @@ class Judge:
 
     def _judge(self, did: str, subject: Subject, now: datetime, *, pardoned: bool = False) -> list[Emission]:
         policy = self.policy
-        if policy is None:
+        if policy is None or self.automation == PAUSE:
             return []
         self._sweep(subject.windows, epoch(now) // HOUR_S)
         checks, grant = self._checks, subject.member.grant

@@ -10,7 +10,7 @@ from labeler.reputation.windows import SubjectWindows
 
 MILLISECOND: Final = timedelta(milliseconds=1)
 
-NoticeKind = Literal["breaker", "incident", "removed-domain", "abuse-report"]
+NoticeKind = Literal["breaker", "incident", "removed-domain", "abuse-report", "case-reminder"]
 NOTICE_KINDS: Final[tuple[NoticeKind, ...]] = get_args(NoticeKind)
 
 
@@ -56,12 +56,16 @@ class Emission(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """Something people should look at that is no label. `about` is a DID or a provider, `text` a sentence."""
+    """Something people should look at that is no label. `about` is a DID or a provider, `text` a sentence.
+
+    `case` is the number of the case that waits for a decision, where there is one.
+    """
 
     kind: NoticeKind
     about: str
     at: datetime
     text: str
+    case: int | None = None
 
 
 def epoch(moment: datetime) -> int:

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from labeler.moderation.cases import CaseBook
+from labeler.moderation.history import History
 from labeler.ports import Clock, LabelLog, Signer, TelemetryLog
 from labeler.reputation.judge import Judge
 from labeler.service.ingest import Ingest
 from labeler.service.notify import Notifications
 from labeler.service.observe import Metrics
+from labeler.service.operator.desk import Desk
 from labeler.service.pipeline import Pipeline
 from labeler.service.policy_file import PolicyFile
 from labeler.service.signing import Rotation
@@ -22,6 +25,9 @@ class Labeler:
     telemetry: TelemetryLog
     labels: LabelLog
     judge: Judge
+    cases: CaseBook
+    history: History
+    desk: Desk
     ingest: Ingest
     pipeline: Pipeline
     published: Wake

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from labeler.moderation.cases import CaseBook, CaseKind
+from labeler.moderation.history import History
 from labeler.ports import Clock
 from labeler.reputation.canary import Canary, Disagreement
 from labeler.reputation.inputs import Input
@@ -21,6 +23,8 @@ from labeler.service.observe import Metrics
 GRACE: Final = timedelta(minutes=1)
 """For how long the canary may be of another mind unnoticed: it fires its timers at their moment, and the judge's come
 back from the log a little later."""
+
+_CASES: Final = frozenset(kind.value for kind in CaseKind)
 
 log = logging.getLogger(__name__)
 shadows = logging.getLogger("labeler.shadow")
@@ -39,10 +43,14 @@ class Oversight:
         judge: Judge,
         metrics: Metrics,
         clock: Clock,
+        cases: CaseBook,
+        history: History,
         canary: Canary | None = None,
         notify: Callable[[Notice], None] = lambda _: None,
     ) -> None:
         self._judge = judge
+        self._cases = cases
+        self._history = history
         self._metrics = metrics
         self._clock = clock
         self._canary = canary
@@ -51,27 +59,39 @@ class Oversight:
         metrics.breaker_closed.set_function(lambda: float(judge.may_suspend))
         metrics.incidents.set_function(lambda: float(self._failing()))
 
-    def step(self, record: Input) -> list[Emission]:
+    def step(self, position: int, record: Input) -> list[Emission]:
         """Take one record in and tell people what is theirs; return the labels to publish."""
         emissions = self._judge.step(record)
-        for notice in self._judge.notices:
+        for notice in self._noted(position, record, emissions):
             self._tell_notice(notice)
-        self._judge.notices.clear()
         self._compare(record, emissions, tell=True)
         for emission in emissions:
             if emission.shadow:
                 self._tell_shadow(emission)
         return [emission for emission in emissions if not emission.shadow]
 
-    def replay(self, record: Input) -> None:
+    def replay(self, position: int, record: Input) -> None:
         """Take in a record whose labels stand in the label log already."""
         emissions = self._judge.step(record)
-        self._judge.notices.clear()
+        self._noted(position, record, emissions)
         self._compare(record, emissions, tell=False)
 
     def due(self) -> datetime | None:
-        """When the judge's next timer fires, or None while nothing is pending."""
-        return self._judge.due()
+        """When the judge's next timer fires or the next reminder falls due, or None while nothing is pending."""
+        return min((due for due in (self._judge.due(), self._cases.due()) if due is not None), default=None)
+
+    def _noted(self, position: int, record: Input, emissions: list[Emission]) -> list[Notice]:
+        """What people are told about a record, reminders of open cases included."""
+        notices = list(self._judge.notices)
+        self._judge.notices.clear()
+        self._history.take(position, record)
+        reminders = self._cases.take(position, record, emissions, notices)
+        return [notice._replace(case=self._case_of(notice)) for notice in notices] + reminders
+
+    def _case_of(self, notice: Notice) -> int | None:
+        """The number of the case a notice opened or joined."""
+        case = self._cases.find_open(CaseKind(notice.kind), notice.about) if notice.kind in _CASES else None
+        return case.number if case is not None else None
 
     def _failing(self) -> int:
         """How many providers are to blame in this hour or the last one."""

@@ -143,7 +143,7 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         emissions, began = list[Emission](), loop.time()
         for position, record in page:
-            emissions += self._judge.step(record)
+            emissions += self._judge.step(position, record)
             await asyncio.sleep(0)  # readers and reporters come first between two batches
             if len(emissions) >= MAX_ENTRIES or loop.time() - began > BREATH_SECONDS or position == page[-1][0]:
                 if emissions:

@@ -34,6 +34,11 @@ def found(policy: Policy, name: str, severity: Severity = Severity.NONE, holds: 
     return Finding(rule, Measurement(5, 20, 0.25, 5), severity, rule.throttle, severity > 0 if holds is None else holds)
 
 
+def past_the_suspend_bar(policy: Policy) -> Finding:
+    strong = found(policy, "invalid-recipients", Severity.SUSPEND)
+    return strong._replace(bar=strong.rule.bars[-1])
+
+
 def situation(*findings: Finding, **fields: Any) -> Situation:
     usual = {"clean": False, "fresh": 0, "may_suspend": True, "silent": False}
     return Situation(findings=list(findings), **(usual | fields))
@@ -407,22 +412,19 @@ class TestWhatCountsTowardsASuspension:
     ) -> None:
         throttle = label()
         throttle.failures = known
-        strong = found(policy, "invalid-recipients", Severity.SUSPEND)
-        strong = strong._replace(bar=strong.rule.suspend)
+        strong = past_the_suspend_bar(policy)
         assert decided(Member(active={MAIL_THROTTLED: throttle}), policy, situation(strong)) == then
 
     def test_nor_once_the_throttle_was_renewed_meanwhile(self, policy: Policy) -> None:
         throttle = label(age=13 * HOUR)
         throttle.failures = {"invalid-recipients": 5}
         member = Member(active={MAIL_THROTTLED: throttle})
-        strong = found(policy, "invalid-recipients", Severity.SUSPEND)
-        strong = strong._replace(bar=strong.rule.suspend)
+        strong = past_the_suspend_bar(policy)
         assert decided(member, policy, situation(strong)) == ["renew mail-throttled"]
         assert decided(member, policy, situation(strong)) == []
 
     def test_what_the_breaker_held_back_follows_when_there_is_room(self, policy: Policy) -> None:
         member = Member()
-        strong = found(policy, "invalid-recipients", Severity.SUSPEND)
-        strong = strong._replace(bar=strong.rule.suspend)
+        strong = past_the_suspend_bar(policy)
         assert decided(member, policy, situation(strong, may_suspend=False)) == ["apply mail-throttled"]
         assert decided(member, policy, situation(strong)) == ["apply mail-suspended", "negate mail-throttled"]
