@@ -22,6 +22,7 @@ VERBS: Final = {
     "policy": "labeler.cli.policy",
     "replay": "labeler.cli.replay",
     "resign": "labeler.cli.resign",
+    "notify": "labeler.cli.notify",
     "demo": "labeler.cli.demo",
     "version": "labeler.cli.version",
 }

@@ -236,7 +236,7 @@ class CaseBook:
                 hours = (at - case.opened) // timedelta(hours=1)
                 text = f"case {case.number} ({case.kind}) has been open for {hours} hours: {case.text}"
                 case.add(CaseEntry(now, position, "labeler", "reminder", f"open for {hours} hours"))
-                yield Notice("case-reminder", case.about, now, text)
+                yield Notice("case-reminder", case.about, now, text, case.number)
 
 
 _RANK: Final = {"routine": 0, "urgent": 1, "immediate": 2}

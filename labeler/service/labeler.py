@@ -7,6 +7,7 @@ from labeler.moderation.history import History
 from labeler.ports import Clock, LabelLog, Signer, TelemetryLog
 from labeler.reputation.judge import Judge
 from labeler.service.ingest import Ingest
+from labeler.service.notify import Notifications
 from labeler.service.observe import Metrics
 from labeler.service.operator.desk import Desk
 from labeler.service.pipeline import Pipeline
@@ -33,6 +34,7 @@ class Labeler:
     metrics: Metrics
     policy: PolicyFile
     canary: PolicyFile | None  # the policy that is only watched
+    notifications: Notifications
     rotation: Rotation | None  # while the log may hold signatures of an older key
 
     @property

@@ -1,15 +1,16 @@
 """What the judgement says that is no label: told to people, and published nowhere.
 
 Three things: what rules in shadow would have decided, notices (a suspension held back, a failing provider, an abuse
-report), and what a canary policy would publish otherwise. All of it is logged and counted. While the log is replayed at
-the start nothing is told: it was told before.
+report), and what a canary policy would publish otherwise. All of it is logged and counted, and notices are handed to
+who sends them out. While the log is replayed at the start nothing is told: it was told before.
 """
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from labeler.moderation.cases import CaseBook
+from labeler.moderation.cases import CaseBook, CaseKind
 from labeler.moderation.history import History
 from labeler.ports import Clock
 from labeler.reputation.canary import Canary, Disagreement
@@ -23,6 +24,8 @@ GRACE: Final = timedelta(minutes=1)
 """For how long the canary may be of another mind unnoticed: it fires its timers at their moment, and the judge's come
 back from the log a little later."""
 
+_CASES: Final = frozenset(kind.value for kind in CaseKind)
+
 log = logging.getLogger(__name__)
 shadows = logging.getLogger("labeler.shadow")
 notices = logging.getLogger("labeler.notices")
@@ -30,7 +33,10 @@ disagreements = logging.getLogger("labeler.canary")
 
 
 class Oversight:
-    """The judge, stepped, and whoever looks over its shoulder. `canary`, if there is one, sees what the judge sees."""
+    """The judge, stepped, and whoever looks over its shoulder. `canary`, if there is one, sees what the judge sees.
+
+    `notify` takes each notice; it returns at once and never raises.
+    """
 
     def __init__(
         self,
@@ -40,6 +46,7 @@ class Oversight:
         cases: CaseBook,
         history: History,
         canary: Canary | None = None,
+        notify: Callable[[Notice], None] = lambda _: None,
     ) -> None:
         self._judge = judge
         self._cases = cases
@@ -47,6 +54,7 @@ class Oversight:
         self._metrics = metrics
         self._clock = clock
         self._canary = canary
+        self._notify = notify
         self._held = 0
         self.position = 0  # of the newest record the judge has taken
         metrics.breaker_closed.set_function(lambda: float(judge.may_suspend))
@@ -94,7 +102,13 @@ class Oversight:
         notices = list(self._judge.notices)
         self._judge.notices.clear()
         self._history.take(position, record)
-        return notices + self._cases.take(position, record, emissions, notices)
+        reminders = self._cases.take(position, record, emissions, notices)
+        return [notice._replace(case=self._case_of(notice)) for notice in notices] + reminders
+
+    def _case_of(self, notice: Notice) -> int | None:
+        """The number of the case a notice opened or joined."""
+        case = self._cases.find_open(CaseKind(notice.kind), notice.about) if notice.kind in _CASES else None
+        return case.number if case is not None else None
 
     def _failing(self) -> int:
         """How many providers are to blame in this hour or the last one."""
@@ -106,6 +120,7 @@ class Oversight:
         self._metrics.noticed(notice.kind)
         fields = {"kind": notice.kind, "about": notice.about, "since": notice.at}
         notices.warning("%s: %s", notice.kind, notice.text, extra={"fields": fields})
+        self._notify(notice)
 
     def _tell_shadow(self, emission: Emission) -> None:
         label = emission.label

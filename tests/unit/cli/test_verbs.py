@@ -16,12 +16,13 @@ from labeler.errors import BadInput, Corrupt, LabelerError, Misconfigured, Unava
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Run
 
-ACTIONS = [[verb] for verb in VERBS if verb not in {"label", "policy"}] + [
+ACTIONS = [[verb] for verb in VERBS if verb not in {"label", "notify", "policy"}] + [
     ["label", "apply"],
     ["label", "negate"],
     ["label", "list"],
     ["policy", "check"],
     ["policy", "show"],
+    ["notify", "test"],
 ]
 
 
