@@ -55,8 +55,10 @@ burst: setup     ## 20 000 labels while 200 subscribers join at random cursors, 
 long-log: setup  ## a million events through the real service; its log replays to what it published
 	@LONG_LOG=full $(BIN)/python -m pytest tests/e2e/test_long_log.py -q -s --timeout=600
 
-simulate: setup  ## populations of members against the shipped policy, long run: table and plots in build/simulation
-	@$(BIN)/labeler policy simulate --policy labeler/policy.toml --plots build/simulation $(ARGS)
+simulate: setup  ## populations against the shipped policy: make simulate [RUNS=1000] [SEED=1] [BUDGET=60]; into build/simulation
+	@mkdir -p build/simulation && set -o pipefail && $(BIN)/labeler policy simulate --policy labeler/policy.toml \
+		$(if $(RUNS),--runs $(RUNS),) $(if $(SEED),--seed $(SEED),) $(if $(BUDGET),--budget $(BUDGET),) \
+		--plots build/simulation $(ARGS) | tee build/simulation/table.txt
 
 check: lint types imports  ## formatting, lint, types, import contracts
 

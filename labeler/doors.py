@@ -24,11 +24,11 @@ from labeler.service.address import Network
 from labeler.service.audit import GetAuditHead, ListAudit
 from labeler.service.http import Method, Procedure, Query, Subscription
 from labeler.service.labeler import Labeler
-from labeler.service.operator import EmitEvent
-from labeler.service.override import SetOverride
+from labeler.service.operator.ask_member import AskMember
+from labeler.service.operator.emit_event import EmitEvent
+from labeler.service.operator.set_override import SetOverride
 from labeler.service.peer import Patience
 from labeler.service.query import Labels
-from labeler.service.question import AskMember
 from labeler.service.rate import Rate, RateLimits
 from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
 from labeler.service.self_check import SelfCheck
@@ -44,7 +44,6 @@ BATCHES_AT_ONCE: Final = 32  # twice what goes into one append, so that one grou
 def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: SelfCheck) -> dict[str, Method]:
     """Every method by its NSID, with who may call it and how large a body may be."""
     ingest, judge, clock = labeler.ingest, labeler.judge, labeler.clock
-    judged = (judge, ingest, labeler.pipeline)
     labels = Labels(labeler.shown, clock, settings.service.did)
     return {
         "com.atproto.label.queryLabels": Query(self_check.agreeing(labels.answer)),
@@ -64,17 +63,17 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
             checked=True,
         ),
         "tools.ozone.moderation.emitEvent": Procedure(
-            EmitEvent(ingest, labeler.pipeline).answer,
+            EmitEvent(labeler.desk).answer,
             lambda caller: require_operator(caller, Role.TRIAGE),
             settings.limits.json_bytes,
         ),
         "email.atmos.operator.askMember": Procedure(
-            AskMember(*judged).answer,
+            AskMember(labeler.desk).answer,
             lambda caller: require_operator(caller, Role.MODERATOR),
             settings.limits.json_bytes,
         ),
         "email.atmos.operator.setOverride": Procedure(
-            SetOverride(*judged).answer,
+            SetOverride(labeler.desk).answer,
             lambda caller: require_operator(caller, Role.ADMIN),
             settings.limits.json_bytes,
         ),

@@ -5,6 +5,7 @@ every adapter. Lifecycle is `async with`. Errors: `Unavailable` when the medium 
 written), `Corrupt` when what is stored contradicts itself.
 """
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -203,6 +204,56 @@ class DidResolver(Protocol):
         `refresh` asks for what is published now rather than what is remembered; who remembers may hold back when asked
         too often, and then gives what it has. Raises `BadInput` when the DID has no document or none that may be
         fetched, `Unavailable` when nobody could say.
+        """
+        ...
+
+
+class HandleResolver(Protocol):
+    """Finds the DID behind a handle, and never takes long: ten seconds at most, whatever the other side does.
+
+    A handle proves nothing by itself: whoever owns the name can point it at anybody. So a DID is given out only if its
+    document claims the handle in return, `at://<handle>` in `alsoKnownAs`. Letters of any case are the same handle.
+    """
+
+    async def resolve(self, handle: str) -> str:
+        """The DID of `handle`.
+
+        Raises `BadInput`: `HandleNotFound` when it names no DID, `InvalidHandle` when it is none, names several, lies
+        in a domain that is not resolved, or leads to a DID that does not claim it. Raises `Unavailable` when nobody
+        could say.
+        """
+        ...
+
+
+class Message(NamedTuple):
+    """What people are told: a notice as it leaves the house. No address that mail came from or went to is ever in it.
+
+    `about` is a DID or a provider, `at` when it happened, `link` where to look, `case` the number of the case that
+    waits for a decision.
+    """
+
+    kind: str
+    about: str
+    at: datetime
+    text: str
+    link: str
+    case: int | None = None
+
+    @property
+    def id(self) -> str:
+        """32 hex digits; one that is told twice has the same."""
+        said = (self.kind, self.about, self.at.isoformat(), self.text, str(self.case))
+        return hashlib.sha256("\n".join(said).encode()).hexdigest()[:32]
+
+
+class Notifier(Protocol):
+    """One way to reach people."""
+
+    async def send(self, message: Message) -> None:
+        """Hand the message over, once, within half a minute; raises `Unavailable` when it was not surely taken.
+
+        The error says why, and holds neither a secret nor the address it was sent to. Who tries again may say the same
+        thing twice; `message.id` tells.
         """
         ...
 

@@ -11,7 +11,8 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Self, get_args, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -20,10 +21,14 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from labeler.errors import Misconfigured
+from labeler.reputation.subject import NOTICE_KINDS, NoticeKind
 from labeler.settings_values import (
+    LOOPBACK,
+    Address,
     Bytes,
     Count,
     Did,
@@ -32,18 +37,23 @@ from labeler.settings_values import (
     Hostname,
     KeyFile,
     Listen,
+    MailHost,
     Medium,
     Network,
     Origin,
     OwnDid,
+    Port,
     Seconds,
+    SecretFile,
     Sha256,
+    WebhookUrl,
     did_of,
 )
 
 PREFIX: Final = "LABELER_"
 TOKEN_VARIABLE: Final = "LABELER_TOKEN"  # noqa: S105 - the name of a variable, not a token
 SHOWN_HASH_CHARS: Final = 8
+SMTPS_PORT: Final = 465  # RFC 8314 §3.3
 
 
 class _Section(BaseModel):
@@ -76,7 +86,7 @@ class Service(_Section):
         default=Path("policy.toml"), description="The policy; taken up again whenever it changes."
     )
     canary_policy_file: File | None = Field(
-        default=None, description="A policy to watch beside the one in force; it publishes nothing. Read at the start."
+        default=None, description="A policy to watch beside the one in force; it publishes nothing."
     )
     trusted_proxies: tuple[Network, ...] = Field(
         default=("127.0.0.0/8", "::1/128"), description="Networks whose X-Forwarded-For is believed."
@@ -160,6 +170,55 @@ class Identity(_Section):
     check_seconds: Seconds = Field(default=300.0, description="Between looks at our own DID document.")
 
 
+class Notify(_Section):
+    """How people are told what they should look at: by webhook, by mail, or both."""
+
+    webhook_url: WebhookUrl | None = Field(
+        default=None, description="Where notices are posted as JSON; https, or http on loopback.", repr=False
+    )
+    webhook_secret_file: SecretFile | None = Field(
+        default=None, description="The secret that signs what is posted, 16 bytes or more, mode 0600."
+    )
+    smtp_host: MailHost | None = Field(default=None, description="The mail server that notices are handed to.")
+    smtp_port: Port = Field(default=587, description="Its port; 465 is TLS from the first byte on.")
+    smtp_starttls: bool = Field(default=True, description="Insist on STARTTLS, on every port but 465.")
+    smtp_user: str | None = Field(default=None, description="Whom to log in as.")
+    smtp_password_file: SecretFile | None = Field(default=None, description="The password for that, mode 0600.")
+    smtp_from: Address | None = Field(default=None, description="The sender of the mails.")
+    smtp_to: tuple[Address, ...] = Field(default=(), description="Their recipients.")
+    kinds: tuple[NoticeKind, ...] = Field(default=NOTICE_KINDS, description="Which notices are sent.")
+
+    @property
+    def smtp_tls(self) -> bool:
+        """TLS from the first byte on."""
+        return self.smtp_port == SMTPS_PORT
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.webhook_url is None) != (self.webhook_secret_file is None):
+            raise ValueError("webhook_url and webhook_secret_file go together: what is posted is signed")
+        if self.smtp_host is not None and (self.smtp_from is None or not self.smtp_to):
+            raise ValueError("smtp_host needs smtp_from and smtp_to")
+        if self.smtp_host is None and (self.smtp_from or self.smtp_to or self.smtp_user or self.smtp_password_file):
+            raise ValueError("smtp_host is missing; without it no mail is sent")
+        if (self.smtp_user is None) != (self.smtp_password_file is None):
+            raise ValueError("smtp_user and smtp_password_file go together")
+        if self.smtp_user and not (self.smtp_starttls or self.smtp_tls or self.smtp_host in LOOPBACK):
+            raise ValueError("smtp_starttls is false: the password would be sent in the clear")
+        return self
+
+
+class Cases(_Section):
+    """What humans must look at."""
+
+    reminder_hours: tuple[Annotated[int, Field(ge=1, le=8_760)], ...] = Field(
+        default=(24, 48, 72), description="Hours after which an open case is brought to mind."
+    )
+    removal_hours: Annotated[int, Field(ge=0, le=8_760)] = Field(
+        default=24, description="Hours after which the admin who proposed a removal may confirm it alone."
+    )
+
+
 class Settings(_Section):
     """The whole configuration."""
 
@@ -167,8 +226,11 @@ class Settings(_Section):
     storage: Storage = Field(default=Storage(), description="Where the two logs are kept.")
     relays: tuple[Relay, ...] = Field(default=(), description="Mail relays that may send telemetry.")
     operators: tuple[Operator, ...] = Field(default=(), description="Who may decide.")
+    cases: Cases = Field(default=Cases(), description="What humans must look at.")
     limits: Limits = Field(default=Limits(), description="What one client may ask of the service.")
     identity: Identity = Field(default=Identity(), description="How other DIDs are looked up, and how ours is watched.")
+
+    notify: Notify = Field(default=Notify(), description="How people are told what they should look at.")
 
     @property
     def allow_local(self) -> bool:
@@ -192,11 +254,14 @@ class Settings(_Section):
         return operators
 
     def describe(self) -> dict[str, Any]:
-        """Everything as resolved, JSON-ready; of token hashes only the first digits."""
+        """Everything as resolved, JSON-ready; of token hashes only the first digits, of the webhook only the host."""
         tree = self.model_dump(mode="json")
         for caller in (*tree["relays"], *tree["operators"]):
             if caller["token_sha256"] is not None:
                 caller["token_sha256"] = caller["token_sha256"][:SHOWN_HASH_CHARS] + "…"
+        if self.notify.webhook_url is not None:
+            parts = urlsplit(self.notify.webhook_url)
+            tree["notify"]["webhook_url"] = f"{parts.scheme}://{parts.netloc}/…"
         return tree
 
 

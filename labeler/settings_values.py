@@ -9,6 +9,7 @@ import re
 import stat
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
@@ -16,8 +17,14 @@ from labeler.atproto.did_document import did_web_url
 from labeler.atproto.syntax import check_did
 from labeler.errors import BadInput
 
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+MAX_ADDRESS_CHARS: Final = 254  # RFC 5321 §4.5.3.1.3, without the angle brackets
+
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _ORIGIN: Final = re.compile(r"(https://[a-zA-Z0-9.-]+|http://(localhost|127\.0\.0\.1))(:[0-9]{1,5})?/?", re.ASCII)
+_VISIBLE: Final = re.compile(r"[!-~]{1,2000}", re.ASCII)
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]*[A-Za-z0-9]", re.ASCII)
+_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -103,13 +110,21 @@ def _file(path: Path) -> Path:
 
 
 def _key_file(path: Path) -> Path:
+    return _private(path, "signing key", f"make a key with: labeler keygen {path}")
+
+
+def _secret_file(path: Path) -> Path:
+    return _private(path, "secret", "write the secret into it, and chmod 600 it")
+
+
+def _private(path: Path, name: str, absent: str) -> Path:
     mode = _mode(path)
     if mode is None:
-        raise ValueError(f"no such file: {path}; make a key with: labeler keygen {path}")
+        raise ValueError(f"no such file: {path}; {absent}")
     if not stat.S_ISREG(mode):
         raise ValueError(f"{path} is not a file")
     if mode & _OTHERS:
-        raise ValueError(f"mode {stat.S_IMODE(mode):04o} lets others at the signing key; chmod 600 {path}")
+        raise ValueError(f"mode {stat.S_IMODE(mode):04o} lets others at the {name}; chmod 600 {path}")
     return path
 
 
@@ -129,6 +144,33 @@ def _origin(text: str) -> str:
     return text.rstrip("/")
 
 
+def _webhook(text: str) -> str:
+    """The URL may hold a secret of its own, so that no message quotes it."""
+    try:
+        parts = urlsplit(text)
+        loopback = parts.hostname in LOOPBACK
+        usable = parts.scheme == "https" or (parts.scheme == "http" and loopback)
+        if not (usable and parts.hostname and parts.username is None and parts.port != 0 and _VISIBLE.fullmatch(text)):
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            "not a URL to post to; write it like https://hooks.example.com/labeler, or with http on loopback"
+        ) from None
+    return text
+
+
+def _address(text: str) -> str:
+    if len(text) > MAX_ADDRESS_CHARS or _ADDRESS.fullmatch(text) is None:
+        raise ValueError("not a mail address; write it like postmaster@example.com")
+    return text
+
+
+def _mail_host(text: str) -> str:
+    if text in LOOPBACK or _HOST.fullmatch(text) is not None:
+        return text
+    raise ValueError("not a host; write it like mail.example.com, without a port")
+
+
 def _network(text: str) -> str:
     try:
         ipaddress.ip_network(text)
@@ -146,6 +188,11 @@ Listen = Annotated[str, AfterValidator(_listen)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Folder = Annotated[Path, *_PATH, AfterValidator(_folder)]
 File = Annotated[Path, *_PATH, AfterValidator(_file)]
+SecretFile = Annotated[Path, *_PATH, AfterValidator(_secret_file)]
+WebhookUrl = Annotated[str, AfterValidator(_webhook)]
+Address = Annotated[str, AfterValidator(_address)]
+MailHost = Annotated[str, AfterValidator(_mail_host)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
 KeyFile = Annotated[Path, *_PATH, AfterValidator(_key_file)]
 Sha256 = Annotated[str, AfterValidator(_hash)]
 Medium = Annotated[str, AfterValidator(_sqlite)]

@@ -1,7 +1,7 @@
 """Settings → objects. The only file that names adapters: one `match` a seam, everything built once, closed in order.
 
-The order of the end: stop listening, answer what was handed in, judge and publish it, tell subscribers (1001), close
-the logs, let go of the lock.
+The order of the end: stop listening, answer what was handed in, judge and publish it, tell people, tell subscribers
+(1001), close the logs, let go of the lock.
 """
 
 import asyncio
@@ -9,36 +9,47 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from typing import Final
 
 from aiohttp import web
 
 from labeler.adapters.clock import SystemClock
 from labeler.adapters.did_http import HttpDids
+from labeler.adapters.handle_http import HttpHandles
 from labeler.adapters.keyfile import KeyFileSigner
 from labeler.adapters.lock import FileLock
+from labeler.adapters.private_file import SMTP_PASSWORD, WEBHOOK_SECRET, read_secret
+from labeler.adapters.smtp_notice import MailServer, SmtpNotifier
 from labeler.adapters.sqlite import SqliteLabelLog, SqliteTelemetryLog
+from labeler.adapters.webhook import WebhookNotifier
 from labeler.doors import access, members, methods, rate, stream_limits
 from labeler.errors import Misconfigured, Unavailable, first_cause
-from labeler.ports import DidResolver, LabelLog, Signer, TelemetryLog
+from labeler.moderation.cases import CaseBook
+from labeler.moderation.history import History
+from labeler.ports import Clock, DidResolver, HandleResolver, LabelLog, Notifier, Signer, TelemetryLog
 from labeler.reputation.canary import Canary
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
 from labeler.service.audit import note_settings
 from labeler.service.did_cache import CachedDids
+from labeler.service.handle_cache import CachedHandles
 from labeler.service.health import Health
 from labeler.service.http import Http
 from labeler.service.identity import Identity
 from labeler.service.ingest import Ingest
 from labeler.service.labeler import Labeler
 from labeler.service.landing import landing
+from labeler.service.notify import Notifications, look_at
 from labeler.service.observe import JsonLines, Metrics
+from labeler.service.operator.desk import Desk
 from labeler.service.oversight import GRACE, Oversight
 from labeler.service.pipeline import Pipeline
 from labeler.service.policy_file import PolicyFile, read_policy
 from labeler.service.recover import recover
+from labeler.service.rehearsal import Rehearsal
 from labeler.service.schema import load_lexicons
 from labeler.service.self_check import SelfCheck
 from labeler.service.signals import taken
@@ -49,6 +60,7 @@ from labeler.settings import Settings
 
 CATCH_UP_SECONDS: Final = 10.0  # what a crash left unjudged, before the doors open
 DRAIN_SECONDS: Final = 20.0  # what is not judged by then is judged at the next start
+TELL_SECONDS: Final = 5.0  # for notices that are still on their way to people
 BACKLOG: Final = 1024  # connections the kernel holds while the loop is busy
 
 log = logging.getLogger(__name__)
@@ -76,8 +88,9 @@ async def run(
     """
     stop = stop or asyncio.Event()
     corrupt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    canary = _canary(settings)
     async with (
-        _assembled(settings, _canary(settings)) as labeler,
+        _assembled(settings, canary) as labeler,
         _published(settings) as dids,
         _remembered(dids, settings, labeler) as kept,
     ):
@@ -114,10 +127,11 @@ async def run(
         runner = http.runner()
         try:
             async with _working(settings, labeler) as group:
-                watching = group.create_task(labeler.policy.watch(_policy_text(labeler)))
+                files = _policy_files(labeler, canary)
+                watching = [group.create_task(file.watch(text)) for file, text in files]
                 failing = group.create_task(_forward(corrupt))
                 await runner.setup()
-                with taken(_actions(stop, labeler.policy)):  # before anybody is told that we are here
+                with taken(_actions(stop, [file for file, _ in files])):  # before anybody is told that we are here
                     url = await _listen(runner, settings)
                     log.info("serving", extra={"fields": {"listen": url, "did": settings.service.did}})
                     # Not before: a did:web may lead back to us.
@@ -129,7 +143,7 @@ async def run(
                 health.closing = True
                 for site in list(runner.sites):
                     await site.stop()
-                for task in (watching, failing, checking):
+                for task in (*watching, failing, checking):
                     task.cancel()
         finally:
             await streams.close()
@@ -187,18 +201,34 @@ async def _assembled(settings: Settings, canary: Canary | None = None) -> AsyncI
         settings.service.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Misconfigured(f"{settings.service.data_dir}: cannot be made: {error.strerror}") from error
+    clock = SystemClock()
     with FileLock(settings.service.data_dir / "lock").hold():
-        async with _telemetry_log(settings) as telemetry, _label_log(settings) as labels:
-            yield await _built(settings, signer, telemetry, labels, canary)
+        async with (
+            _telemetry_log(settings) as telemetry,
+            _label_log(settings) as labels,
+            channels(settings, clock) as told,
+        ):
+            yield await _built(settings, signer, telemetry, labels, clock, told, canary)
 
 
 async def _built(
-    settings: Settings, signer: Signer, telemetry: TelemetryLog, labels: LabelLog, canary: Canary | None
+    settings: Settings,
+    signer: Signer,
+    telemetry: TelemetryLog,
+    labels: LabelLog,
+    clock: Clock,
+    told: Mapping[str, Notifier],
+    canary: Canary | None,
 ) -> Labeler:
-    clock, metrics, arrived, published = SystemClock(), Metrics(), Wake(), Wake()
+    metrics, arrived, published = Metrics(), Wake(), Wake()
     judge, intake = Judge(settings.service.did), Intake()
     bounds = await labels.bounds()
-    oversight = Oversight(judge, metrics, clock, canary)
+    notifications = Notifications(
+        told, metrics, clock, kinds=settings.notify.kinds, link=look_at(settings.service.endpoint)
+    )
+    terms = settings.cases
+    cases, history = CaseBook([timedelta(hours=hours) for hours in terms.reminder_hours]), History()
+    oversight = Oversight(judge, metrics, clock, cases, history, canary, notifications.tell)
     recovered = await recover(telemetry, bounds.checkpoint, oversight, intake)
     ingest = Ingest(telemetry, intake, clock, arrived, metrics, recovered)
     await note_settings(labels, settings.describe(), clock)
@@ -208,15 +238,42 @@ async def _built(
     metrics.input_head.set(recovered.head)
     metrics.lag.set_function(lambda: max(0, ingest.position - pipeline.position))
     policy = PolicyFile(settings.service.policy_file, ingest.activate, metrics)
+    watched = _watched(settings, telemetry, oversight, metrics) if canary is not None else None
     rotated = not await labels.keys() <= {signer.key_id}
     rotation = Rotation(labels, pen, bounds.head, metrics) if rotated else None
-    return Labeler(clock, signer, telemetry, labels, judge, ingest, pipeline, published, metrics, policy, rotation)
+    desk = Desk(judge, cases, ingest, pipeline, timedelta(hours=terms.removal_hours))
+    return Labeler(
+        clock,
+        signer,
+        telemetry,
+        labels,
+        judge,
+        cases,
+        history,
+        desk,
+        ingest,
+        pipeline,
+        published,
+        metrics,
+        policy,
+        watched,
+        notifications,
+        rotation,
+    )
 
 
 def _canary(settings: Settings) -> Canary | None:
     """The policy that is only watched, where one is configured."""
     path = settings.service.canary_policy_file
     return Canary(settings.service.did, read_policy(path), grace=GRACE) if path is not None else None
+
+
+def _watched(settings: Settings, telemetry: TelemetryLog, oversight: Oversight, metrics: Metrics) -> PolicyFile | None:
+    """The file of that policy, under watch itself."""
+    path = settings.service.canary_policy_file
+    if path is None:
+        return None
+    return PolicyFile(path, Rehearsal(settings.service.did, telemetry, oversight, GRACE).begin, metrics, canary=True)
 
 
 @asynccontextmanager
@@ -227,6 +284,7 @@ async def _working(settings: Settings, labeler: Labeler) -> AsyncIterator[asynci
         async with asyncio.TaskGroup() as group:
             writing = group.create_task(labeler.ingest.run())
             judging = group.create_task(labeler.pipeline.run(labeler.ingest.tick))
+            telling = group.create_task(labeler.notifications.run())
             await labeler.policy.take_up(text, _policy_text(labeler))
             with contextlib.suppress(TimeoutError, Unavailable):
                 async with asyncio.timeout(CATCH_UP_SECONDS):
@@ -245,6 +303,10 @@ async def _working(settings: Settings, labeler: Labeler) -> AsyncIterator[asynci
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_SECONDS):
                     await judging
+            labeler.notifications.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TELL_SECONDS):
+                    await telling
     except BaseExceptionGroup as errors:
         raise first_cause(errors) from errors
 
@@ -261,6 +323,36 @@ async def _remembered(dids: DidResolver, settings: Settings, labeler: Labeler) -
         yield kept
     finally:
         await kept.close()
+
+
+@asynccontextmanager
+async def channels(settings: Settings, clock: Clock) -> AsyncIterator[dict[str, Notifier]]:
+    """Open every configured way to reach people, by name; `Misconfigured` where a secret cannot be read."""
+    notify = settings.notify
+    found: dict[str, Notifier] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        if notify.webhook_url is not None and notify.webhook_secret_file is not None:
+            secret = read_secret(notify.webhook_secret_file, WEBHOOK_SECRET)
+            found["webhook"] = await stack.enter_async_context(WebhookNotifier(notify.webhook_url, secret, clock))
+        if notify.smtp_host is not None and notify.smtp_from is not None:
+            login = None
+            if notify.smtp_user is not None and notify.smtp_password_file is not None:
+                login = notify.smtp_user, read_secret(notify.smtp_password_file, SMTP_PASSWORD)
+            server = MailServer(notify.smtp_host, notify.smtp_port, notify.smtp_tls, notify.smtp_starttls, login)
+            domain = settings.service.hostname.partition(":")[0]
+            found["smtp"] = SmtpNotifier(server, notify.smtp_from, notify.smtp_to, domain, clock)
+        yield found
+
+
+@asynccontextmanager
+async def handles(settings: Settings, dids: DidResolver, metrics: Metrics) -> AsyncIterator[HandleResolver]:
+    """Resolve handles to the DIDs that `dids` knows to claim them, and remember them as long as documents."""
+    async with HttpHandles(dids, allow_local=settings.allow_local) as found:
+        kept = CachedHandles(found, metrics, keep=settings.identity.document_seconds)
+        try:
+            yield kept
+        finally:
+            await kept.close()
 
 
 def _telemetry_log(settings: Settings, *, read_only: bool = False) -> AbstractAsyncContextManager[TelemetryLog]:
@@ -292,14 +384,27 @@ async def _listen(runner: web.BaseRunner, settings: Settings) -> str:
     return f"http://{shown}:{runner.addresses[0][1]}"
 
 
-def _actions(stop: asyncio.Event, policy: PolicyFile) -> dict[signal.Signals, Callable[[], None]]:
-    """SIGTERM and SIGINT end the service, SIGHUP reads the policy file again."""
-    return {signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: policy.reload}
+def _actions(stop: asyncio.Event, files: Sequence[PolicyFile]) -> dict[signal.Signals, Callable[[], None]]:
+    """SIGTERM and SIGINT end the service, SIGHUP reads the policy files again."""
+
+    def reload() -> None:
+        for file in files:
+            file.reload()
+
+    return {signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: reload}
 
 
 async def _forward(corrupt: asyncio.Future[None]) -> None:
     """Bring what a request found corrupt to the task group, where it ends the process."""
     await corrupt
+
+
+def _policy_files(labeler: Labeler, canary: Canary | None) -> list[tuple[PolicyFile, str | None]]:
+    """The policy files to be followed, each with the text taken up from it."""
+    files = [(labeler.policy, _policy_text(labeler))]
+    if labeler.canary is not None and canary is not None:
+        files.append((labeler.canary, canary.text))
+    return files
 
 
 def _policy_text(labeler: Labeler) -> str | None:

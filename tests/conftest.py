@@ -1,4 +1,4 @@
-"""The real service, wired from a configuration file, on a loopback port of its own."""
+"""The real service, wired from a configuration file, on a loopback port of its own; and how examples are drawn."""
 
 import asyncio
 import hashlib
@@ -11,12 +11,17 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import settings
 
 from labeler.adapters.keyfile import new_key, write_new_key
 from labeler.settings import Settings, load_settings
 from labeler.wiring import run
 
 LIMIT_S = 20.0
+
+# The same examples on every run, so that what one finds all find, and no deadline that a busy machine could miss.
+settings.register_profile("repository", derandomize=True, deadline=None)
+settings.load_profile("repository")
 
 
 def free_port() -> int:
@@ -78,16 +83,16 @@ class Installation:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Running]:
         """Serve until the block ends; whatever ended the service early is raised."""
-        settings, stop = self.settings, asyncio.Event()
+        configured, stop = self.settings, asyncio.Event()
         url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        service = asyncio.create_task(run(settings, ready=url.set_result, stop=stop))
+        service = asyncio.create_task(run(configured, ready=url.set_result, stop=stop))
         both: set[asyncio.Future[Any]] = {service, url}
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED, timeout=LIMIT_S)
         if not url.done():
             await service
         try:
             async with httpx.AsyncClient(base_url=await url, timeout=LIMIT_S) as client:
-                yield Running(await url, settings.service.did, client)
+                yield Running(await url, configured.service.did, client)
         finally:
             stop.set()
             await asyncio.wait_for(service, LIMIT_S)

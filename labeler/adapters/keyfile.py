@@ -2,23 +2,23 @@
 
 import os
 import secrets
-import stat
 from pathlib import Path
 
+from labeler.adapters.private_file import read_private
 from labeler.atproto.curves import K256, Curve
 from labeler.atproto.keys import PrivateKey
 from labeler.errors import BadInput, Misconfigured
 
 MAX_BYTES = 256  # either form is shorter than a hundred characters
 
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+ABSENT = "make a key with `labeler keygen`, or set signing_key_file"
 
 
 class KeyFileSigner:
     """`Signer` with the key in a file. Reads it once; never shows it."""
 
     def __init__(self, path: Path) -> None:
-        self._key = _parse(path, _read_private(path))
+        self._key = _parse(path, read_private(path, "signing key", ABSENT, MAX_BYTES + 1))
         self._key_id = self._key.public_key.did_key
         self._path = path
 
@@ -57,27 +57,6 @@ def write_new_key(path: Path, key: PrivateKey) -> None:
     except OSError as error:
         path.unlink(missing_ok=True)  # half a key helps nobody
         raise Misconfigured(f"{path}: cannot write the key file: {error.strerror}") from error
-
-
-def _read_private(path: Path) -> bytes:
-    try:
-        # Looked at through the open file, so that nobody can exchange it in between; a FIFO must not hang us.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise Misconfigured(f"{path}: not a regular file")
-            if status.st_mode & _OTHERS:
-                raise Misconfigured(
-                    f"{path}: mode {stat.S_IMODE(status.st_mode):04o} lets others at the signing key; chmod 600 {path}"
-                )
-            return file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise Misconfigured(
-            f"{path}: no such file; make a key with `labeler keygen`, or set signing_key_file"
-        ) from None
-    except OSError as error:
-        raise Misconfigured(f"{path}: cannot read the signing key: {error.strerror}") from error
 
 
 def _parse(path: Path, raw: bytes) -> PrivateKey:

@@ -7,15 +7,13 @@ from typing import Any, Final
 
 from labeler.atproto.curves import K256, P256, Curve
 from labeler.atproto.keys import PublicKey
-from labeler.atproto.syntax import check_did
+from labeler.atproto.syntax import check_did, is_public_name
 from labeler.errors import BadInput
 
 ACCOUNT_KEY: Final = "#atproto"
 LABEL_KEY: Final = "#atproto_label"
 LABELER_SERVICE: Final = "#atproto_labeler"
 
-_HOST_LABEL: Final = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-_HOST: Final = re.compile(rf"(?:{_HOST_LABEL}\.)+[a-zA-Z](?:[a-zA-Z0-9-]{{0,61}}[a-zA-Z0-9])?", re.ASCII)
 _ENDPOINT: Final = re.compile(r"(https?)://([a-zA-Z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?/?", re.ASCII)
 _LOCALHOST_DID: Final = re.compile(r"did:web:localhost(?:%3[Aa]([1-9][0-9]{0,4}))?", re.ASCII)
 
@@ -24,9 +22,6 @@ _LEGACY_TYPES: Final[Mapping[str, Curve]] = {
     "EcdsaSecp256k1VerificationKey2019": K256,
     "EcdsaSecp256r1VerificationKey2019": P256,
 }
-
-# Names that lead nowhere public (handle spec §Additional Non-Syntax Restrictions; did:web takes the same list).
-_RESERVED_TLDS: Final = frozenset({"alt", "arpa", "example", "internal", "invalid", "local", "localhost", "onion"})
 
 
 def labeler_document(did: str, public_key: PublicKey, endpoint: str) -> dict[str, Any]:
@@ -89,7 +84,7 @@ def did_web_url(did: str) -> str:
     if local is not None:
         return f"http://localhost{_port(local.group(1))}/.well-known/did.json"
     host = check_did(did).removeprefix("did:web:")
-    if host == did or not _is_public_host(host):
+    if host == did or not is_public_name(host):
         raise BadInput("not a did:web of a public host name")
     return f"https://{host}/.well-known/did.json"
 
@@ -123,15 +118,9 @@ def _origin(endpoint: str) -> str:
     if match is None:
         raise BadInput("the labeler endpoint is not scheme, host and optional port")
     scheme, host, port = match.groups()
-    if host != "localhost" and (scheme != "https" or not _is_public_host(host)):
+    if host != "localhost" and (scheme != "https" or not is_public_name(host)):
         raise BadInput("the labeler endpoint is not https on a public host name (http only on localhost)")
     return f"{scheme}://{host}{_port(port)}"
-
-
-def _is_public_host(host: str) -> bool:
-    return (
-        len(host) <= 253 and _HOST.fullmatch(host) is not None and host.rpartition(".")[2].lower() not in _RESERVED_TLDS
-    )
 
 
 def _port(digits: str | None) -> str:

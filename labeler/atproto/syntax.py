@@ -23,6 +23,9 @@ CID_DRISL_SHA256: Final = b"\x01\x71\x12\x20"
 CID_RAW_SHA256: Final = b"\x01\x55\x12\x20"
 CID_HEADS: Final = frozenset({CID_DRISL_SHA256, CID_RAW_SHA256})
 
+# Names that lead nowhere public (handle spec §Additional Non-Syntax Restrictions; did:web takes the same list).
+RESERVED_TLDS: Final = frozenset({"alt", "arpa", "example", "internal", "invalid", "local", "localhost", "onion"})
+
 _DID = re.compile(r"did:[a-z]+:[a-zA-Z0-9._:%-]*[a-zA-Z0-9._-]", re.ASCII)
 _LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _HANDLE = re.compile(rf"(?:{_LABEL}\.)+[a-zA-Z](?:[a-zA-Z0-9-]{{0,61}}[a-zA-Z0-9])?", re.ASCII)
@@ -53,6 +56,11 @@ def check_did(text: str) -> str:
 def is_handle(text: str) -> bool:
     """Tell whether `text` is a handle: a domain name of at least two labels (handle spec §Handle Identifier Syntax)."""
     return len(text) <= 253 and _HANDLE.fullmatch(text) is not None
+
+
+def is_public_name(text: str) -> bool:
+    """Tell whether `text` is a domain name of at least two labels that may lead somewhere public."""
+    return is_handle(text) and text.rpartition(".")[2].lower() not in RESERVED_TLDS
 
 
 def is_nsid(text: str) -> bool:

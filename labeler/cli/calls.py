@@ -4,6 +4,7 @@ The lock on the data directory says which it is. Both ways take the same paramet
 same lexicons and run the same methods.
 """
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Sequence
@@ -17,10 +18,10 @@ from labeler.errors import BadInput, Misconfigured, Unavailable
 from labeler.service.access import Operator, Role
 from labeler.service.http import Answer, Call
 from labeler.service.labeler import Labeler
-from labeler.service.operator import EmitEvent
-from labeler.service.override import SetOverride
+from labeler.service.operator.ask_member import AskMember
+from labeler.service.operator.emit_event import EmitEvent
+from labeler.service.operator.set_override import SetOverride
 from labeler.service.query import Labels
-from labeler.service.question import AskMember
 from labeler.service.reputation import GetEvidence, GetStanding
 from labeler.service.schema import load_lexicons
 from labeler.settings import TOKEN_VARIABLE, Settings, operator_token
@@ -62,6 +63,16 @@ async def reach(settings: Settings) -> AsyncIterator[Calls]:
             yield Resting(settings, labeler)
 
 
+def tell(settings: Settings, nsid: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Call one procedure and return its answer; raises as `Calls` does."""
+
+    async def told() -> dict[str, Any]:
+        async with reach(settings) as labeler:
+            return await labeler.procedure(nsid, body)
+
+    return asyncio.run(told())
+
+
 class Running:
     """`Calls` to a service over HTTP. `otherwise` is why the files could not be used."""
 
@@ -100,9 +111,9 @@ class Resting:
             QUERY_LABELS: Labels(labeler.labels, labeler.clock, settings.service.did).answer,
             GET_STANDING: GetStanding(labeler.judge, labeler.clock).answer,
             GET_EVIDENCE: GetEvidence(labeler.labels).answer,
-            EMIT_EVENT: EmitEvent(labeler.ingest, labeler.pipeline).answer,
-            ASK_MEMBER: AskMember(labeler.judge, labeler.ingest, labeler.pipeline).answer,
-            SET_OVERRIDE: SetOverride(labeler.judge, labeler.ingest, labeler.pipeline).answer,
+            EMIT_EVENT: EmitEvent(labeler.desk).answer,
+            ASK_MEMBER: AskMember(labeler.desk).answer,
+            SET_OVERRIDE: SetOverride(labeler.desk).answer,
         }
 
     async def query(self, nsid: str, params: Params) -> dict[str, Any]:

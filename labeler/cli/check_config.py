@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from labeler.adapters.keyfile import KeyFileSigner
+from labeler.adapters.private_file import SMTP_PASSWORD, WEBHOOK_SECRET, read_secret
 from labeler.cli.console import note, say, show_json, show_table
 from labeler.cli.options import CONFIG, AsJson, Config
 from labeler.reputation.policy import parse_policy
@@ -23,6 +24,13 @@ def check_config(config: Config = CONFIG, as_json: AsJson = False) -> None:
     """
     settings = load_settings(config)
     key_id = KeyFileSigner(settings.service.signing_key_file).key_id
+    secrets = (
+        (settings.notify.webhook_secret_file, WEBHOOK_SECRET),
+        (settings.notify.smtp_password_file, SMTP_PASSWORD),
+    )
+    for path, secret in secrets:
+        if path is not None:
+            read_secret(path, secret)
     policy = parse_policy(read_policy(settings.service.policy_file))
     watched = settings.service.canary_policy_file
     policies = {"policy": policy} | ({"canary": parse_policy(read_policy(watched))} if watched is not None else {})

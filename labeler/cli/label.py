@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from labeler.cli.calls import EMIT_EVENT, QUERY_LABELS, reach
+from labeler.cli.calls import EMIT_EVENT, QUERY_LABELS, reach, tell
 from labeler.cli.console import say, show_json, show_table
-from labeler.cli.options import CONFIG, AsJson, Config
+from labeler.cli.options import CONFIG, AsJson, Config, Hours
 from labeler.settings import Settings, load_settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Decide by hand; see what was decided.")
@@ -16,7 +16,6 @@ PAGE = "250"  # the most that queryLabels answers at once
 
 Did = Annotated[str, typer.Argument(metavar="DID", help="The account.")]
 Values = Annotated[list[str], typer.Argument(metavar="VAL", help="Label values, such as mail-throttled.")]
-Hours = Annotated[int | None, typer.Option(min=1, help="How long it holds; without it, until further notice.")]
 Blocked = Annotated[int | None, typer.Option(min=1, help="How long the rules may not apply it again.")]
 Reason = Annotated[str | None, typer.Option(help="Why; stands in the evidence.")]
 ExternalId = Annotated[str | None, typer.Option(help="An id of yours: the same decision is taken once.")]
@@ -108,12 +107,7 @@ def _decide(
     }
     if external_id is not None:
         body["externalId"] = external_id
-    return asyncio.run(_tell(settings, body))
-
-
-async def _tell(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
-    async with reach(settings) as labeler:
-        return await labeler.procedure(EMIT_EVENT, body)
+    return tell(settings, EMIT_EVENT, body)
 
 
 async def _list(settings: Settings, patterns: list[str]) -> list[dict[str, Any]]:

@@ -1,29 +1,25 @@
 """`labeler override`."""
 
-import asyncio
 from typing import Annotated, Any
 
 import typer
 
-from labeler.cli.calls import SET_OVERRIDE, reach
+from labeler.cli.calls import SET_OVERRIDE, tell
 from labeler.cli.console import say, show_json
-from labeler.cli.options import CONFIG, AsJson, Config
-from labeler.settings import Settings, load_settings
+from labeler.cli.options import CONFIG, AsJson, Comment, Config, Hours, Member
+from labeler.settings import load_settings
 
 app = typer.Typer(add_completion=False)
 
-Did = Annotated[str, typer.Argument(metavar="DID", help="The member.")]
 Exempt = Annotated[list[str] | None, typer.Option(metavar="RULE", help="A rule that judges it no more; repeatable.")]
 Hourly = Annotated[int | None, typer.Option(min=1, help="Messages an hour, instead of those agreed.")]
 Daily = Annotated[int | None, typer.Option(min=1, help="Messages a day, instead of those agreed.")]
-Hours = Annotated[int | None, typer.Option(min=1, help="How long it stands; without it, until further notice.")]
 Withdraw = Annotated[bool, typer.Option("--withdraw", help="Take back whatever was granted.")]
-Comment = Annotated[str | None, typer.Option(help="Why; kept with the decision.")]
 
 
 @app.command(epilog="Example: labeler override did:plc:… --exempt velocity --daily-cap 5000 --hours 72")
 def override(  # noqa: PLR0913, PLR0917 - each is an option or an argument of the command
-    did: Did,
+    did: Member,
     exempt: Exempt = None,
     hourly_cap: Hourly = None,
     daily_cap: Daily = None,
@@ -44,7 +40,7 @@ def override(  # noqa: PLR0913, PLR0917 - each is an option or an argument of th
     if not withdraw and not granted:
         raise typer.BadParameter("say what is granted: --exempt, --hourly-cap, --daily-cap; or --withdraw")
     body = {"did": did, **granted} | ({"comment": comment} if comment is not None else {})
-    answer = asyncio.run(_tell(load_settings(config), body))
+    answer = tell(load_settings(config), SET_OVERRIDE, body)
     if as_json:
         show_json(answer)
     else:
@@ -60,8 +56,3 @@ def describe_override(granted: dict[str, Any] | None) -> str:
     parts += [f"{granted['dailyCap']} messages a day"] if "dailyCap" in granted else []
     until = f"until {granted['until']}" if "until" in granted else "until further notice"
     return f"{', '.join(parts)}, {until}, granted by {granted['setBy']}"
-
-
-async def _tell(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
-    async with reach(settings) as labeler:
-        return await labeler.procedure(SET_OVERRIDE, body)

@@ -1,10 +1,12 @@
 """What a simulation came to: a table for people, a line of JSON a cell for machines."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from labeler.cli.console import say, show_json, show_table
+from labeler.cli.simulation_runs import Done
 from labeler.simulation.goals import ALL
 from labeler.simulation.populations import NAMED, Population
 from labeler.simulation.runs import Cell
@@ -14,6 +16,7 @@ COLUMNS: Final = (
     "population",
     "mails/day",
     "n",
+    "ms/run",
     "throttled %",
     "suspended %",
     "sends until throttled",
@@ -25,8 +28,8 @@ COLUMNS: Final = (
 NEARLY_ALL: Final = 0.9
 _MARKS: Final = {Verdict.MISSED: "✗", Verdict.OPEN: "?", Verdict.MET: "✓", Verdict.SURE: "✓✓"}  # the worst first
 _KEY: Final = (
-    "n: members run. Shares with their exact 95 % intervals (Clopper-Pearson); sends: median / 90 %. ✓ met, "
-    "✓✓ met by all of the interval, ? not met, but too few runs to tell, ✗ missed."
+    "n: members run; ms/run: of one processor. Shares with their exact 95 % intervals (Clopper-Pearson); sends: "
+    "median / 90 %. ✓ met, ✓✓ met by all of the interval, ? not met, but too few runs to tell, ✗ missed."
 )
 
 
@@ -35,6 +38,8 @@ class Row(NamedTuple):
 
     population: Population
     volume: int
+    runs: int
+    seconds: float
     tally: Tally
     changes: float
     checks: list[Check]
@@ -44,15 +49,50 @@ class Row(NamedTuple):
         """Whether no part of the goal was missed; nothing promised is nothing broken."""
         return all(check.verdict is not Verdict.MISSED for check in self.checks)
 
+    @property
+    def decided(self) -> bool:
+        """Whether every part of the goal is met or missed, and none left to chance."""
+        return all(check.verdict is not Verdict.OPEN for check in self.checks)
 
-def rows(tallies: Mapping[Cell, Tally], days: int) -> list[Row]:
+    @property
+    def more_runs(self) -> int:
+        """About how many more runs would decide what is not; 0 where all is. A run may have several members."""
+        members = max((check.undecided for check in self.checks), default=0)
+        return math.ceil(members * self.runs / max(1, self.tally.n))
+
+
+def rows(cells: Mapping[Cell, Done], days: int) -> list[Row]:
     """Hold every cell against the goal of its population."""
     found = []
-    for cell, tally in tallies.items():
+    for cell, (tally, seconds) in cells.items():
         population = NAMED[cell.population]
         checks = tally.checks(population.goal, days)
-        found.append(Row(population, cell.volume, tally, tally.changes_in(days), checks))
+        found.append(Row(population, cell.volume, cell.runs, seconds, tally, tally.changes_in(days), checks))
     return found
+
+
+def verdict(found: Sequence[Row]) -> str:
+    """Say in one line how many goals were met, missed and left undecided, and what would decide those."""
+    counted = Counter(check.verdict for row in found for check in row.checks)
+    sure, missed, left = counted[Verdict.SURE], counted[Verdict.MISSED], counted[Verdict.OPEN]
+    met = sure + counted[Verdict.MET]
+    told = f"{counted.total()} goals: {met} met, {sure} of them surely; {missed} missed; {left} undecided"
+    needs = [
+        f"{_about(row.more_runs)} of {row.population.name} at {_spaced(row.volume)} a day"
+        for row in found
+        if not row.decided
+    ]
+    return f"{told}; about so many more runs would decide: {', '.join(needs)}" if needs else told
+
+
+def _about(runs: int) -> str:
+    """To two digits: it is an estimate."""
+    step = 10 ** max(0, len(str(runs)) - 2)
+    return _spaced(math.ceil(runs / step) * step)
+
+
+def _spaced(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
 
 
 def show(found: Sequence[Row], *, seed: int, as_json: bool) -> None:
@@ -72,8 +112,9 @@ def _cells(row: Row) -> tuple[str, ...]:
     tally = row.tally
     return (
         row.population.name,
-        f"{row.volume:,}".replace(",", " "),
+        _spaced(row.volume),
         str(tally.n),
+        f"{row.seconds / row.runs * 1000:.3g}",
         _percent(tally.throttled),
         _percent(tally.suspended),
         _sends(tally, tally.throttled_after),

@@ -23,6 +23,7 @@ VERBS: Final = {
     "replay": "labeler.cli.replay",
     "audit": "labeler.cli.audit",
     "resign": "labeler.cli.resign",
+    "notify": "labeler.cli.notify",
     "demo": "labeler.cli.demo",
     "version": "labeler.cli.version",
 }

@@ -63,7 +63,7 @@ class Canary:
         """Judge by the policy `text`; raises `Misconfigured` when that cannot be judged by."""
         self.policy: Policy = parse_policy(text)
         self.held = 0  # suspensions its breaker held back, once a day and member
-        self._text = text
+        self.text = text
         self._judge = Judge(src)
         self._now: datetime | None = None
         self._comparison = Comparison(grace)
@@ -72,7 +72,7 @@ class Canary:
         """Step over a record that led to `published` under the policy in force; return what began or ended with it."""
         emissions: list[Emission] = []
         if self._now is None:
-            emissions += self._judge.step(PolicyActivated(record.received, self._text))
+            emissions += self._judge.step(PolicyActivated(record.received, self.text))
         emissions += self._fire(record.received)
         self._now = record.received
         if not isinstance(record, PolicyActivated | Tick):

@@ -20,7 +20,7 @@ from labeler.reputation.definitions import (
     RELAY_MEMBER,
 )
 from labeler.reputation.findings import Finding, Severity
-from labeler.reputation.inputs import Decision
+from labeler.reputation.inputs import CaseAction, Decision
 from labeler.reputation.metrics import EXCUSABLE
 from labeler.reputation.policy import Policy
 
@@ -299,7 +299,7 @@ def throttle_term(member: Member, policy: Policy, now: datetime) -> timedelta:
 
 
 def membership(member: Member, now: datetime) -> list[Change]:
-    """What enrolling or leaving changes about `relay-member`."""
+    """What enrolling or leaving changes about `relay-member`, and the end of a removal, which had taken it away."""
     active = {val for val, label in member.active.items() if label.exp is None or label.exp > now}
     blocked = member.blocked.get(RELAY_MEMBER, now) > now
     if member.enrolled and not active & {RELAY_MEMBER, MAIL_REMOVED} and not blocked:
@@ -325,7 +325,7 @@ def removed_domain(member: Member, owner: str, domain: str, policy: Policy, now:
     return changes + [Change(Verb.NEGATE, val, None, "removed-domain", "replaced by the suspension") for val in stale]
 
 
-def apply_decision(member: Member, decision: Decision, now: datetime, block_s: int) -> list[Change]:
+def apply_decision(member: Member, decision: Decision | CaseAction, now: datetime, block_s: int) -> list[Change]:
     """What an operator's decision changes; also records the blocks and the clean slate that follow from it."""
     term = timedelta(hours=decision.duration_h) if decision.duration_h is not None else None
     reason = decision.comment or "decided by an operator"
@@ -346,7 +346,7 @@ def apply_decision(member: Member, decision: Decision, now: datetime, block_s: i
     return changes + _made_untrue(member, changes, decision)
 
 
-def _made_untrue(member: Member, changes: list[Change], decision: Decision) -> list[Change]:
+def _made_untrue(member: Member, changes: list[Change], decision: Decision | CaseAction) -> list[Change]:
     """Labels that an operator's new restriction contradicts: one enforcement state, and nothing good beside it."""
     applied = [change.val for change in changes if change.verb is Verb.APPLY and change.val in ADVERSE]
     if not applied:

@@ -162,7 +162,7 @@ def find_possible(
 def room(checks: Checks, windows: SubjectWindows, setting: Setting, now_s: int, floor_s: int) -> int:
     """How many more messages may be accepted within the hour before a rule could fire, if nothing else happens.
 
-    None where a window may lose mail within the hour, or a clean slate cuts it short.
+    0 where a window may lose mail within the hour, or a clean slate cuts it short.
     """
     least = checks.busy_from - windows.volume.attempts(now_s // HOUR_S) if checks.busy else _FAR
     for check in checks.always:

@@ -38,14 +38,16 @@ class Decision(msgspec.Struct, frozen=True, tag="decision", omit_defaults=True):
 class CaseAction(msgspec.Struct, frozen=True, tag="case", omit_defaults=True):
     """What an operator did about a case: `claim`, `release`, `comment`, `resolve` or `reopen`.
 
-    A resolution may change labels of the case's subject as a decision does, and grant what an override grants. `case` is
-    its number; `revision` how many actions it had seen when this one was decided on.
+    A resolution may change labels of the case's subject as a decision does, and grant what an override grants. `kind`
+    is the case's, `did` its subject where that is a member; `revision`: how many actions the case had seen when this
+    one was decided on.
     """
 
     received: datetime
     operator: str
     case: int
     act: str
+    kind: str
     did: str = ""
     resolution: str | None = None
     apply: tuple[str, ...] = ()

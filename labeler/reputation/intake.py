@@ -15,7 +15,7 @@ from labeler.atproto.syntax import is_did
 from labeler.errors import BadInput
 from labeler.reputation.definitions import VALUES
 from labeler.reputation.events import SendEvent
-from labeler.reputation.inputs import Batch, Decision, Input, Override, Question
+from labeler.reputation.inputs import Batch, CaseAction, Decision, Input, Override, Question, Report
 
 LATE: Final = timedelta(days=7)
 AHEAD: Final = timedelta(minutes=5)
@@ -49,6 +49,8 @@ class Intake:
         self._days: dict[int, set[str]] = {}  # day of reception → "relay id"
         self._known_dids: set[str] = set()
         self._external: dict[str, set[tuple[str, str]]] = {}
+        self._revisions: dict[int, int] = {}  # case → actions so far
+        self._appealed: set[str] = set()  # members whose appeal nobody has decided
 
     def admit(self, relay: str, events: Sequence[SendEvent], received: datetime) -> Admission:
         """Sort events into new, duplicate and refused; the new ones are known from here on."""
@@ -92,6 +94,7 @@ class Intake:
             raise BadInput(f"The same value cannot be applied and negated at once: {', '.join(both)}.")
         _check_duration(decision.duration_h)
         if decision.external_id is None:
+            self._follow_appeals(decision)
             return
         used = self._external.setdefault(decision.external_id, set())
         if (decision.did, decision.event) in used:
@@ -99,6 +102,29 @@ class Intake:
                 "An event with this externalId, subject and type exists already.", name="DuplicateExternalId"
             )
         used.add((decision.did, decision.event))
+        self._follow_appeals(decision)
+
+    def admit_case(self, action: CaseAction) -> None:
+        """Check an action on a case, decided on at its `revision`; raises `BadInput` when it may not enter."""
+        if action.kind != "incident":
+            _check_did(action.did)
+        _check_duration(action.duration_h)
+        known = self._revisions.get(action.case, 0)
+        if action.revision != known:
+            raise BadInput(
+                f"Somebody was faster: case {action.case} is at revision {known} now. Look at it again, then decide.",
+                name="CaseChanged",
+            )
+        self._revisions[action.case] = known + 1
+        self._follow_appeals(action)
+
+    def admit_report(self, report: Report) -> None:
+        """Check a report or an appeal; raises `BadInput` when it may not enter."""
+        _check_did(report.did)
+        if report.appeal:
+            if report.did in self._appealed:
+                raise BadInput("An appeal of this account is waiting already.", name="AlreadyAppealed", status=403)
+            self._appealed.add(report.did)
 
     def admit_question(self, question: Question) -> None:
         """Check an operator's question to a member; raises `BadInput` when it may not enter."""
@@ -119,23 +145,47 @@ class Intake:
         if override.duration_h is not None and not granted:
             raise BadInput("A term needs something that is granted for it; leave both out to take an override back.")
 
-    def forget(self, batch: Batch) -> None:
-        """Undo `admit`: the batch could not be written."""
-        day = self._days.get(_day(batch.received), set())
-        day.difference_update(f"{batch.relay} {event.id}" for event in batch.events)
-
-    def forget_decision(self, decision: Decision) -> None:
-        """Undo `admit_decision`: the decision could not be written."""
-        if decision.external_id is not None:
-            self._external.get(decision.external_id, set()).discard((decision.did, decision.event))
+    def forget(self, record: Input) -> None:
+        """Undo the admission of a record that could not be written; the newest first."""
+        match record:
+            case Batch():
+                day = self._days.get(_day(record.received), set())
+                day.difference_update(f"{record.relay} {event.id}" for event in record.events)
+            case Decision():
+                if record.external_id is not None:
+                    self._external.get(record.external_id, set()).discard((record.did, record.event))
+                if record.event == "resolve-appeal":
+                    self._appealed.add(record.did)
+            case CaseAction():
+                self._revisions[record.case] -= 1
+                if record.kind == "appeal" and record.act == "resolve":
+                    self._appealed.add(record.did)
+            case Report():
+                if record.appeal:
+                    self._appealed.discard(record.did)
 
     def remember(self, record: Input) -> None:
         """Take in a record read back from the log."""
         if isinstance(record, Batch):
             today, _ = self._roll(record.received)
             today.update(f"{record.relay} {event.id}" for event in record.events)
-        elif isinstance(record, Decision) and record.external_id is not None:
-            self._external.setdefault(record.external_id, set()).add((record.did, record.event))
+        elif isinstance(record, Decision):
+            if record.external_id is not None:
+                self._external.setdefault(record.external_id, set()).add((record.did, record.event))
+            self._follow_appeals(record)
+        elif isinstance(record, CaseAction):
+            self._revisions[record.case] = self._revisions.get(record.case, 0) + 1
+            self._follow_appeals(record)
+        elif isinstance(record, Report) and record.appeal:
+            self._appealed.add(record.did)
+
+    def _follow_appeals(self, word: Decision | CaseAction) -> None:
+        """Note which appeals are decided."""
+        if isinstance(word, Decision):
+            if word.event == "resolve-appeal":
+                self._appealed.discard(word.did)
+        elif word.kind == "appeal" and word.act in {"resolve", "reopen"}:
+            (self._appealed.discard if word.act == "resolve" else self._appealed.add)(word.did)
 
     def _roll(self, received: datetime) -> tuple[set[str], list[set[str]]]:
         """Today's ids and those of the days still remembered; older days are dropped whole."""

@@ -6,11 +6,14 @@ order inside a batch changes nothing. Rule 4: timers are inputs too; `due` says 
 `Tick`.
 """
 
+import hashlib
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Final
+
+import msgspec
 
 from labeler.atproto.syntax import format_datetime
 from labeler.reputation.decisions import Change, Grant, Member, apply_decision, expire, membership, removed_domain
@@ -20,11 +23,24 @@ from labeler.reputation.enrolments import Domains, enrol
 from labeler.reputation.events import Kind, SendEvent
 from labeler.reputation.findings import checks_of
 from labeler.reputation.incidents import Incidents
-from labeler.reputation.inputs import Batch, Decision, Input, Override, PolicyActivated, Question, Tick
-from labeler.reputation.metrics import Setting
+from labeler.reputation.inputs import (
+    Answer,
+    Automation,
+    Batch,
+    CaseAction,
+    Decision,
+    Input,
+    Override,
+    PolicyActivated,
+    Question,
+    Report,
+    Tick,
+)
+from labeler.reputation.metrics import ASKED, Setting
 from labeler.reputation.outcomes import Classifier
-from labeler.reputation.policy import Caps, Policy, Rule, parse_policy
+from labeler.reputation.policy import Caps, Mode, Policy, Rule, parse_policy
 from labeler.reputation.pool import Pool
+from labeler.reputation.reports import Report as AbuseReport
 from labeler.reputation.subject import Emission, Notice, Subject, epoch, slate_floor
 from labeler.reputation.suppression import SuppressionWindows
 from labeler.reputation.verdicts import Verdicts
@@ -33,8 +49,10 @@ from labeler.reputation.windows import Circumstances, SubjectWindows, binding_fl
 
 DEFAULT_CAPS: Final = Caps(hourly=100, daily=1000)
 DEFAULT_BLOCK_S: Final = 7 * 86_400
+ENFORCE, SHADOW, PAUSE = "enforce", "shadow", "pause"  # what an operator may tell the rules to do
 SWEEP_HOURS: Final = 24  # a subject's windows are swept so often
 SWEPT_A_BATCH: Final = 8  # subjects looked at after each batch, so that the silent ones are swept too
+_MARK_CHARS: Final = 16  # of a SHA-256 in hex: enough to find the one report meant
 _ENROLMENT: Final = frozenset({Kind.ENROLLED, Kind.UNENROLLED})
 _MOMENT: Final = attrgetter("at", "id")
 
@@ -54,6 +72,8 @@ class Judge:
         self._sharers: dict[str, list[SuppressionWindows]] = {}
         self._horizon_hours = 0
         self._pool_swept = 0
+        self.automation = ENFORCE
+        self._text: PolicyActivated | None = None
         self._rounds: deque[str] = deque()  # every subject, the one to be looked at next for sweeping first
 
     @property
@@ -89,6 +109,12 @@ class Judge:
             return self._question(record, now)
         if isinstance(record, Override):
             return self._override(record, now)
+        if isinstance(record, CaseAction):
+            return self._act(record, now)
+        if isinstance(record, Report | Answer):
+            return self._hear(record, now)
+        if isinstance(record, Automation):
+            return self._automate(record, now)
         return self._activate(record)
 
     def touch(self, did: str, now: datetime) -> list[Emission]:
@@ -97,8 +123,8 @@ class Judge:
         return self._judge(did, self.subjects[did], now)
 
     def due(self) -> datetime | None:
-        """When the next timer fires, or None while nothing is pending."""
-        return self._verdicts.timers.due()
+        """When the next timer fires, or None while nothing is pending, or the rules rest."""
+        return self._verdicts.timers.due() if self.automation != PAUSE else None
 
     def caps(self, member: Member, now: datetime) -> Caps:
         """The caps agreed with a member: what an operator granted, else its enrolment, else the policy's."""
@@ -121,6 +147,19 @@ class Judge:
         grant = member.grant
         exempt = grant.exempt if grant is not None and grant.stands(now) else ()
         return tuple(rule for rule in rules if rule.id not in exempt)
+
+    def asked(self, did: str, now: datetime) -> list[AbuseReport]:
+        """What an operator asked a member and is waiting to hear; asked once more, it would be no other question."""
+        subject = self.subjects.get(did)
+        if subject is None or subject.windows.reports is None:
+            return []
+        return subject.windows.reports.asked(self._asked_since(subject.member, now))
+
+    def _asked_since(self, member: Member, now: datetime) -> int:
+        """From when on a question still counts (epoch seconds): one that no rule looks back to may be asked anew."""
+        rules = self.policy.rules if self.policy is not None else ()
+        looked_back_s = min((rule.window.seconds for rule in rules if rule.metric == ASKED), default=0)
+        return max(epoch(now) - looked_back_s, slate_floor(member))
 
     def _batch(self, batch: Batch, now: datetime) -> list[Emission]:
         subjects, hour = self.subjects, epoch(now) // HOUR_S
@@ -172,12 +211,19 @@ class Judge:
         return subject
 
     def _report(self, event: SendEvent, subject: Subject, now: datetime) -> None:
-        """Tell people of an abuse report; its category says how soon they must look, and nothing else."""
-        category = event.category or "none"
-        urgency = self.policy.abuse.urgency.get(category) if self.policy is not None else None
-        text = f"{urgency or 'routine'}: abuse report {event.id}, category {category}"
-        self._verdicts.note("abuse-report", event.did, now, text)
+        """Tell people of an abuse report, and arm the clock of those that run by themselves."""
+        self._tell_report(event.did, event.id, event.category or "none", now)
         self._verdicts.arm(event.did, subject, now)
+
+    def _tell_report(self, did: str, report_id: str, category: str, now: datetime) -> None:
+        """Its category says how soon people must look, and nothing else.
+
+        The relay's id for it may hold an address, and a log must not: the beginning of its SHA-256 names it as well.
+        """
+        urgency = self.policy.abuse.urgency.get(category) if self.policy is not None else None
+        mark = hashlib.sha256(report_id.encode()).hexdigest()[:_MARK_CHARS]
+        text = f"{urgency or 'routine'}: abuse report {mark}, category {category}"
+        self._verdicts.note("abuse-report", did, now, text)
 
     def _look_for_incidents(self, now: datetime) -> frozenset[str]:
         """Find providers to blame; return the members that lost recipients there."""
@@ -253,16 +299,18 @@ class Judge:
         if self.policy is None or owner is None or self._domains.accepted(did, domain):
             return []
         self._verdicts.note("removed-domain", did, now, f"enrolled {domain}, which was removed together with {owner}")
+        if self.automation != ENFORCE:
+            return []
         return removed_domain(self.subjects[did].member, owner, domain, self.policy, now)
 
     def _tick(self, now: datetime) -> list[Emission]:
         self._refill(now)
         emissions: list[Emission] = []
-        while (fired := self._verdicts.timers.pop(now)) is not None:
+        while self.automation != PAUSE and (fired := self._verdicts.timers.pop(now)) is not None:
             emissions += self._judge(*fired, now)
         return emissions
 
-    def _decision(self, decision: Decision, now: datetime) -> list[Emission]:
+    def _decision(self, decision: Decision | CaseAction, now: datetime) -> list[Emission]:
         subject = self.subjects.get(decision.did) or self._enter(decision.did)
         emissions = self._tick(now)  # what came due before the decision happens before it
         expire(subject.member, now)
@@ -274,6 +322,7 @@ class Judge:
             self._domains.remove(decision.did, frozenset(registrable(name) for name in names if name))
         elif MAIL_REMOVED in decision.negate:
             self._domains.restore(decision.did)
+            emissions += self._verdicts.say(decision.did, subject, membership(subject.member, now), now)
         if MAIL_SUSPENDED in decision.negate:
             self._domains.accept(decision.did, subject.member.domains)
         self._verdicts.arm(decision.did, subject, now)
@@ -283,11 +332,42 @@ class Judge:
         subject = self.subjects.get(question.did) or self._enter(question.did)
         emissions = self._tick(now)
         from_s = max(epoch(now), slate_floor(subject.member))  # a question right after a lift counts too
-        subject.windows.reported().ask(f"question {format_datetime(now)}", epoch(now), from_s)
+        reports = subject.windows.reported()
+        reports.ask(question_id(question.received), epoch(now), from_s, self._asked_since(subject.member, now))
         self._verdicts.arm(question.did, subject, now)
         return emissions
 
-    def _override(self, override: Override, now: datetime) -> list[Emission]:
+    def _act(self, action: CaseAction, now: datetime) -> list[Emission]:
+        """What an action on a case changes about its subject; most change nothing."""
+        emissions: list[Emission] = []
+        if action.exempt or action.hourly_cap is not None or action.daily_cap is not None:
+            emissions += self._override(action, now)
+        if action.apply or action.negate:
+            emissions += self._decision(action, now)
+        return emissions
+
+    def _hear(self, word: Report | Answer, now: datetime) -> list[Emission]:
+        """A report is one more for people to look at; an answer stops the clock. An appeal judges nobody either way."""
+        subject = self.subjects.get(word.did) or self._enter(word.did)
+        emissions, reports = self._tick(now), subject.windows.reported()
+        if isinstance(word, Answer):
+            reports.answer(epoch(now))
+        elif not word.appeal:
+            auto_ask = self.policy is not None and self.policy.abuse.auto_ask
+            report_id = f"report {format_datetime(now)}"
+            reports.report(report_id, epoch(now), word.category, epoch(now) if auto_ask else None)
+            self._tell_report(word.did, report_id, word.category, now)
+        self._verdicts.arm(word.did, subject, now)
+        return emissions
+
+    def _automate(self, word: Automation, now: datetime) -> list[Emission]:
+        """From here on the rules decide, pretend or rest. What they decided before ends as dated."""
+        self.automation = word.mode
+        if self._text is not None:
+            self._activate(self._text)
+        return self._tick(now)
+
+    def _override(self, override: Override | CaseAction, now: datetime) -> list[Emission]:
         subject = self.subjects.get(override.did) or self._enter(override.did)
         emissions = self._tick(now)
         until = now + timedelta(hours=override.duration_h) if override.duration_h is not None else None
@@ -298,7 +378,11 @@ class Judge:
 
     def _activate(self, record: PolicyActivated) -> list[Emission]:
         """From here on another policy decides; subjects are judged by it when they are next touched."""
-        policy = self._verdicts.policy = parse_policy(record.text)
+        self._text = record
+        policy = parse_policy(record.text)
+        if self.automation == SHADOW:
+            policy = msgspec.structs.replace(policy, mode=Mode.SHADOW)
+        self._verdicts.policy = policy
         self._checks = checks_of(policy.rules)
         self._horizon_hours = policy.horizon_s // HOUR_S + 1
         self._classifier = Classifier(policy.outcomes)
@@ -310,7 +394,7 @@ class Judge:
 
     def _judge(self, did: str, subject: Subject, now: datetime, *, pardoned: bool = False) -> list[Emission]:
         policy = self.policy
-        if policy is None:
+        if policy is None or self.automation == PAUSE:
             return []
         self._sweep(subject.windows, epoch(now) // HOUR_S)
         checks, grant = self._checks, subject.member.grant
@@ -320,6 +404,11 @@ class Judge:
             checks = checks_of(self.rules_for(subject.member, now))
         setting = self.setting(subject.member, policy, now)
         return self._verdicts.reach(did, subject, setting, checks, now, pardoned=pardoned)
+
+
+def question_id(received: datetime) -> str:
+    """What a question received then is called among the reports about its member."""
+    return f"question {format_datetime(received)}"
 
 
 def _hour(hour: int) -> str:

@@ -19,6 +19,7 @@ from labeler.reputation.windows import SubjectWindows
 
 _FAR: Final = 1_000_000
 Stretches = Mapping[str, list[tuple[int, int]]]  # provider → hours, from and to, in which it was to blame
+ASKED: Final = "unanswered-asks"  # the metric an operator's question starts the clock of
 EXCUSABLE: Final = "invalid-recipient-rate"  # the metric that leaves out what failed at a provider to blame
 
 
@@ -356,7 +357,7 @@ METRICS: Final[dict[str, Metric]] = {
     "auth-mail-first-contact": Metric(_auth_strangers, _enough_strangers, Occasion.RARE),
     "auth-mail-repeats": Metric(_auth_repeats, _enough_repeats, Occasion.RARE),
     "suppression-evasion": Metric(_evasion, _enough_evasions, Occasion.RARE),
-    "unanswered-asks": Metric(lambda view: _unanswered(view, by_operator=True), _enough_reports, Occasion.RARE),
+    ASKED: Metric(lambda view: _unanswered(view, by_operator=True), _enough_reports, Occasion.RARE),
     "unanswered-reports": Metric(lambda view: _unanswered(view, by_operator=False), _enough_reports, Occasion.RARE),
     "trap-rate": Metric(_traps, _enough_traps, Occasion.RARE),
     "foreign-from": Metric(_foreign_from, _enough_from, room=_room_from),

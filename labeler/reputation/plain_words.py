@@ -32,8 +32,15 @@ class Words(NamedTuple):
     over: str = ""
 
 
-_CAP: Final = "that is more than {above} times its {cap} cap"
-_UNDER_CAP: Final = "it is under {below} times its {cap} cap"
+def _against_cap(cap: str, happened: str) -> Words:
+    """Messages held against the hourly or the daily cap."""
+    return Words(
+        "message",
+        happened,
+        f"that is more than {{above}} times its {cap} cap",
+        f"it is under {{below}} times its {cap} cap",
+    )
+
 
 WORDS: Final[dict[str, Words]] = {
     "invalid-recipient-rate": Words(
@@ -54,24 +61,9 @@ WORDS: Final[dict[str, Words]] = {
         "more than {above} of those it reaches do",
         "under {below} of those it reaches complain",
     ),
-    "hourly-volume": Words(
-        "message",
-        "at least {n} messages go out in {window}",
-        _CAP.replace("{cap}", "hourly"),
-        _UNDER_CAP.replace("{cap}", "hourly"),
-    ),
-    "daily-volume": Words(
-        "message",
-        "at least {n} messages go out in {window}",
-        _CAP.replace("{cap}", "daily"),
-        _UNDER_CAP.replace("{cap}", "daily"),
-    ),
-    "sustained-volume": Words(
-        "message",
-        "at least {n} messages are tried in each hour of the last {window}",
-        _CAP.replace("{cap}", "hourly"),
-        _UNDER_CAP.replace("{cap}", "hourly"),
-    ),
+    "hourly-volume": _against_cap("hourly", "at least {n} messages go out in {window}"),
+    "daily-volume": _against_cap("daily", "at least {n} messages go out in {window}"),
+    "sustained-volume": _against_cap("hourly", "at least {n} messages are tried in each hour of the last {window}"),
     "velocity": Words(
         "message",
         "at least {n} messages go out in {window}",
@@ -184,7 +176,7 @@ def boundaries(rule: Rule, bar: Bar) -> list[tuple[int, int]]:
 
 
 def of_at_most(most: int) -> str:
-    """ "of at most 15"."""
+    """ "of at most 14"."""
     return "of however many" if most >= ANY else f"of at most {number(most)}"
 
 

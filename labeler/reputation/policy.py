@@ -23,6 +23,13 @@ from labeler.reputation.line_numbers import locate
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SPAN = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _LONGEST_S = 3650 * 86_400  # a moment that far ahead can still be written as a date
+_LARGEST = 2**53 - 1  # what JSON readers keep exactly; every whole number may show up in an answer
+# Bytes, as `email.atmos.reputation.getPolicy` and the labels' evidence bound what they show of a policy.
+_TEXT_BYTES = 262_144
+_NAME_BYTES = 1024
+_SOURCE_BYTES = 8192
+_REASON_BYTES = 4096  # a suspension gives the summaries of all rules that led to it
+_RULES = 100
 _PLACE = re.compile(r"`\$\.?([^`]*)`")  # where msgspec says a value stands
 
 
@@ -45,6 +52,8 @@ class Span:
 
 
 Share = Annotated[float, Meta(gt=0, lt=1)]
+Whole = Annotated[int, Meta(ge=0, le=_LARGEST)]
+Count = Annotated[int, Meta(ge=1, le=_LARGEST)]
 Confidence = Annotated[float, Meta(gt=0, le=0.999999)]  # nearer to one, the normal quantile runs away
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,63}\Z")]
 Permanent = Annotated[str, Meta(pattern=r"^5\.[0-9]{1,3}\.([0-9]{1,3}|\*)\Z")]  # RFC 3463 §3: class 5
@@ -83,26 +92,26 @@ class Outcomes(_Strict, frozen=True):
 class Caps(_Strict, frozen=True):
     """Messages an hour and a day."""
 
-    hourly: Annotated[int, Meta(ge=1)]
-    daily: Annotated[int, Meta(ge=1)]
+    hourly: Count
+    daily: Count
 
 
 class Stage(_Strict, frozen=True):
     """A step of the warm-up: caps, and what earns them: time since enrolment, and recipients reached."""
 
     name: Name
-    hourly: Annotated[int, Meta(ge=1)]
-    daily: Annotated[int, Meta(ge=1)]
+    hourly: Count
+    daily: Count
     min_age: Span | None = None
-    min_delivered: Annotated[int, Meta(ge=0)] = 0
+    min_delivered: Whole = 0
 
 
 class Ladder(_Strict, frozen=True):
     """How findings become interventions, and how those end."""
 
-    suspend_on_findings: Annotated[int, Meta(ge=2)]
+    suspend_on_findings: Annotated[int, Meta(ge=2, le=_LARGEST)]
     min_hold: Span
-    exit_min_recipients: Annotated[int, Meta(ge=0)]
+    exit_min_recipients: Whole
     strike_decay: Span
     operator_block: Span
 
@@ -112,8 +121,8 @@ class LabelTerms(_Strict, frozen=True):
 
     terms: Annotated[list[Span], Meta(min_length=1)]
     renew_at: Share | None = None
-    hourly_cap: Annotated[int, Meta(ge=1)] | None = None
-    auth_mail_hourly_cap: Annotated[int, Meta(ge=0)] | None = None
+    hourly_cap: Count | None = None
+    auth_mail_hourly_cap: Whole | None = None
 
 
 class Clean(_Strict, frozen=True):
@@ -123,13 +132,13 @@ class Clean(_Strict, frozen=True):
     window: Span
     below: Share
     confidence: Confidence
-    min_recipients: Annotated[int, Meta(ge=1)]
+    min_recipients: Count
 
 
 class Guards(_Strict, frozen=True):
     """Limits on the automation itself."""
 
-    breaker_count: Annotated[int, Meta(ge=1)]
+    breaker_count: Count
     breaker_share: Share
     silence: Span
 
@@ -143,12 +152,12 @@ class IncidentTerms(_Strict, frozen=True):
     incident are `min_members` struck witnesses that make up `share` of all members sending to the provider.
     """
 
-    min_members: Annotated[int, Meta(ge=2)]
+    min_members: Annotated[int, Meta(ge=2, le=_LARGEST)]
     share: Share
-    min_failures: Annotated[int, Meta(ge=1)]
+    min_failures: Count
     rate: Share
     clean_below: Share
-    min_elsewhere: Annotated[int, Meta(ge=1)]
+    min_elsewhere: Count
     min_age: Span
 
 
@@ -177,14 +186,14 @@ class Bar(_Strict, frozen=True):
     """
 
     above: Annotated[float, Meta(ge=0)]
-    min_events: Annotated[int, Meta(ge=1)]
+    min_events: Count
     confidence: Confidence | None = None
     min_first_contact: Share | None = None
     min_entropy: Share | None = None
     min_excess: Annotated[float, Meta(gt=0)] | None = None
-    min_distinct: Annotated[int, Meta(ge=2)] | None = None
+    min_distinct: Annotated[int, Meta(ge=2, le=_LARGEST)] | None = None
     min_baseline: Span | None = None
-    elsewhere: Annotated[int, Meta(ge=1)] | None = None
+    elsewhere: Count | None = None
 
     @property
     def conditions(self) -> tuple[tuple[str, float], ...]:
@@ -245,7 +254,7 @@ class Policy(_Strict, frozen=True):
     incident: IncidentTerms
     suppression: Suppression
     abuse: Abuse
-    rules: Annotated[list[Rule], Meta(min_length=1)]
+    rules: Annotated[list[Rule], Meta(min_length=1, max_length=_RULES)]
     mode: Mode = Mode.ENFORCE
     hash: str = ""
 
@@ -262,6 +271,8 @@ class Policy(_Strict, frozen=True):
 
 def parse_policy(text: str) -> Policy:
     """Read and check a policy; raise `Misconfigured` naming key, line and fix."""
+    if (size := len(text.encode())) > _TEXT_BYTES:
+        raise Misconfigured(f"policy: {size} bytes are too long to be shown; {_TEXT_BYTES} are the most")
     try:
         document = tomllib.loads(text)
         policy = msgspec.convert(document, Policy, dec_hook=_decode_span)
@@ -270,7 +281,7 @@ def parse_policy(text: str) -> Policy:
     except msgspec.ValidationError as error:
         place = _PLACE.search(str(error))
         raise Misconfigured(f"policy: {located(text, place[1] if place else '')}{error}") from error
-    problems = _contradictions(policy)
+    problems = _contradictions(policy) + _too_long(policy)
     if "hash" in document:
         problems.append(("hash", "hash is computed from the text; remove the key"))
     if problems:
@@ -321,6 +332,23 @@ def _contradictions(policy: Policy) -> list[tuple[str, str]]:
             problems.append((f"{where}.id", f"{where} ({rule.id}): the id is used twice"))
         seen.add(rule.id)
         problems += [(f"{where}{place}", f"{where} ({rule.id}): {problem}") for place, problem in _rule_problems(rule)]
+    return problems
+
+
+def _too_long(policy: Policy) -> list[tuple[str, str]]:
+    """What answers could not hold: a policy in force must be shown whole, and so must every reason it may give."""
+    bounded = [("name", policy.name, _NAME_BYTES)]
+    bounded += [(f"rules[{index}].source", rule.source, _SOURCE_BYTES) for index, rule in enumerate(policy.rules)]
+    problems = [
+        (place, f"{place}: {size} bytes are too long to be shown; {most} are the most")
+        for place, text, most in bounded
+        if (size := len(text.encode())) > most
+    ]
+    reason = "; ".join(rule.summary for rule in policy.rules)
+    if (size := len(reason.encode())) > _REASON_BYTES:
+        longest = max(range(len(policy.rules)), key=lambda index: len(policy.rules[index].summary.encode()))
+        together = f"all summaries together are {size} bytes, and a label's reason may hold {_REASON_BYTES}"
+        problems.append((f"rules[{longest}].summary", f"rules[{longest}].summary: {together}; shorten this one"))
     return problems
 
 

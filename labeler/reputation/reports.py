@@ -12,14 +12,22 @@ REPORTS_MAX: Final = 1_000  # kept a member; answered ones go first, an operator
 
 @dataclass(slots=True)
 class Report:
-    """One report, or one question of an operator without a report. Times are seconds since the epoch."""
+    """One report, or one question of an operator without a report. Times are seconds since the epoch.
+
+    `asked_by` is the operator's question that started its clock, None where nobody asked or it asked by itself.
+    """
 
     id: str
     at_s: int
     category: str | None
     asked_s: int | None = None
-    by_operator: bool = False
+    asked_by: str | None = None
     answered_s: int | None = None
+
+    @property
+    def by_operator(self) -> bool:
+        """Whether a human stands behind the question."""
+        return self.asked_by is not None
 
 
 class AbuseReports:
@@ -34,13 +42,20 @@ class AbuseReports:
         """Take in a report; `asked_s` is when the member was asked by itself."""
         self._add(Report(report_id, at_s, category, asked_s))
 
-    def ask(self, question_id: str, at_s: int, from_s: int) -> None:
-        """An operator asks about every open report, or about something else; the clock runs from `from_s`."""
+    def ask(self, question_id: str, at_s: int, from_s: int, since_s: int) -> None:
+        """An operator asks about every open report, or about something else; the clock runs from `from_s`.
+
+        What an operator asked about since `since_s` and nobody answered is not asked about again: its clock goes on.
+        """
         pending = [report for report in self.reports if report.answered_s is None and not report.by_operator]
         for report in pending:
-            report.asked_s, report.by_operator = from_s, True
-        if not pending:
-            self._add(Report(question_id, at_s, None, from_s, by_operator=True))
+            report.asked_s, report.asked_by = from_s, question_id
+        if not pending and not self.asked(since_s):
+            self._add(Report(question_id, at_s, None, from_s, question_id))
+
+    def asked(self, since_s: int) -> list[Report]:
+        """What an operator asked about since `since_s` and nobody answered."""
+        return [report for report in self.open(since_s) if report.by_operator]
 
     def answer(self, at_s: int) -> None:
         """The member answered: whatever was known by then is answered."""

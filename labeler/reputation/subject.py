@@ -1,7 +1,7 @@
 """One DID in the fold, and what the fold says: labels to publish, and notices for people."""
 
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 from labeler.atproto.label import Label
 from labeler.reputation.decisions import Member
@@ -9,6 +9,9 @@ from labeler.reputation.volume import HOUR_S
 from labeler.reputation.windows import SubjectWindows
 
 MILLISECOND: Final = timedelta(milliseconds=1)
+
+NoticeKind = Literal["breaker", "incident", "removed-domain", "abuse-report", "case-reminder"]
+NOTICE_KINDS: Final[tuple[NoticeKind, ...]] = get_args(NoticeKind)
 
 
 class Subject:
@@ -53,12 +56,16 @@ class Emission(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """Something people should look at that is no label: `breaker`, `incident`, `removed-domain`, `abuse-report`."""
+    """Something people should look at that is no label. `about` is a DID or a provider, `text` a sentence.
 
-    kind: str
+    `case` is the number of the case that waits for a decision, where there is one.
+    """
+
+    kind: NoticeKind
     about: str
     at: datetime
     text: str
+    case: int | None = None
 
 
 def epoch(moment: datetime) -> int:

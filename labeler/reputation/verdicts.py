@@ -21,6 +21,7 @@ from labeler.reputation.decisions import (
     counting,
     decide,
     expire,
+    membership,
     settle,
     suspends,
 )
@@ -29,7 +30,7 @@ from labeler.reputation.evidence import evidence_record, seal
 from labeler.reputation.findings import Checks, Finding, find_possible, fresh, is_clean, room
 from labeler.reputation.metrics import Setting
 from labeler.reputation.policy import Mode, Policy
-from labeler.reputation.subject import Emission, Notice, Subject, epoch, slate_floor
+from labeler.reputation.subject import Emission, Notice, NoticeKind, Subject, epoch, slate_floor
 from labeler.reputation.timers import Timers, turning_points
 from labeler.reputation.volume import HOUR_S
 from labeler.reputation.windows import SubjectWindows
@@ -81,7 +82,9 @@ class Verdicts:
             pardoned=pardoned,
         )
         subject.calm, subject.owed = -1, situation.silent
-        emissions = self._conclude(did, subject, situation, policy, now, lapsed) if policy.mode is Mode.ENFORCE else []
+        emissions = self.say(did, subject, membership(member, now), now) if MAIL_REMOVED in lapsed else []
+        if policy.mode is Mode.ENFORCE:
+            emissions += self._conclude(did, subject, situation, policy, now, lapsed)
         if policy.shadowed:
             emissions += self._pretend(did, subject, situation, policy, now, emissions)
         if emissions or lapsed or due:
@@ -123,7 +126,7 @@ class Verdicts:
         room = self.breaker.room_at(did)
         self.timers.set(did, subject, moments if room is None else [*moments, room], now)
 
-    def note(self, kind: str, about: str, now: datetime, text: str) -> None:
+    def note(self, kind: NoticeKind, about: str, now: datetime, text: str) -> None:
         """Tell people something that is no label."""
         self.notices.append(Notice(kind, about, now, text))
 

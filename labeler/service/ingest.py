@@ -16,7 +16,20 @@ from typing import NamedTuple, TypeVar, cast
 from labeler.errors import Unavailable
 from labeler.ports import Clock, TelemetryLog
 from labeler.reputation.events import SendEvent
-from labeler.reputation.inputs import Batch, Decision, Input, Override, PolicyActivated, Question, Tick
+from labeler.reputation.inputs import (
+    Answer,
+    Automation,
+    Batch,
+    CaseAction,
+    Decision,
+    Input,
+    Override,
+    PolicyActivated,
+    Question,
+    Report,
+    Tick,
+    Word,
+)
 from labeler.reputation.intake import Admission, Intake
 from labeler.service.observe import Metrics
 from labeler.service.recover import Recovered
@@ -28,8 +41,8 @@ MILLISECOND = timedelta(milliseconds=1)
 log = logging.getLogger(__name__)
 
 
-Admitted = Admission | Decision | Question | Override | PolicyActivated | Tick
-_Word = TypeVar("_Word", Decision, Question, Override)
+Admitted = Admission | Word | PolicyActivated | Tick
+_Word = TypeVar("_Word", Decision, CaseAction, Report, Answer, Automation, Question, Override)
 
 
 class Receipt(NamedTuple):
@@ -91,6 +104,22 @@ class Ingest:
     async def override(self, draft: Callable[[datetime], Override], rules: Collection[str]) -> tuple[Override, int]:
         """Write what an operator grants a member, where `rules` may be excepted; return and raise as `decide`."""
         return await self._word(draft, lambda override: self._intake.admit_override(override, rules))
+
+    async def act(self, draft: Callable[[datetime], CaseAction]) -> tuple[CaseAction, int]:
+        """Write an operator's action on a case; return and raise as `decide`."""
+        return await self._word(draft, self._intake.admit_case)
+
+    async def report(self, draft: Callable[[datetime], Report]) -> tuple[Report, int]:
+        """Write a report or an appeal; return and raise as `decide`."""
+        return await self._word(draft, self._intake.admit_report)
+
+    async def answer(self, draft: Callable[[datetime], Answer]) -> tuple[Answer, int]:
+        """Write a member's answer; return and raise as `decide`."""
+        return await self._word(draft, lambda _: None)
+
+    async def automate(self, draft: Callable[[datetime], Automation]) -> tuple[Automation, int]:
+        """Write what the rules shall do from here on; return and raise as `decide`."""
+        return await self._word(draft, lambda _: None)
 
     async def activate(self, text: str) -> int:
         """Write that the policy `text` decides from here on; return the position. Raises `Unavailable`."""
@@ -188,11 +217,7 @@ class Ingest:
 
     def _undo(self, records: list[Input]) -> None:
         for record in reversed(records):
-            match record:
-                case Batch():
-                    self._intake.forget(record)
-                case Decision():
-                    self._intake.forget_decision(record)
+            self._intake.forget(record)
 
     def _refuse(self, jobs: list[_Job], error: Unavailable) -> None:
         self.failed = True

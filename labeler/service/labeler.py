@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
+from labeler.moderation.cases import CaseBook
+from labeler.moderation.history import History
 from labeler.ports import Clock, LabelLog, Signer, TelemetryLog
 from labeler.reputation.judge import Judge
 from labeler.service.ingest import Ingest
+from labeler.service.notify import Notifications
 from labeler.service.observe import Metrics
+from labeler.service.operator.desk import Desk
 from labeler.service.pipeline import Pipeline
 from labeler.service.policy_file import PolicyFile
 from labeler.service.signing import Rotation
@@ -21,11 +25,16 @@ class Labeler:
     telemetry: TelemetryLog
     labels: LabelLog
     judge: Judge
+    cases: CaseBook
+    history: History
+    desk: Desk
     ingest: Ingest
     pipeline: Pipeline
     published: Wake
     metrics: Metrics
     policy: PolicyFile
+    canary: PolicyFile | None  # the policy that is only watched
+    notifications: Notifications
     rotation: Rotation | None  # while the log may hold signatures of an older key
 
     @property

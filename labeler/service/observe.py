@@ -13,10 +13,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
 from labeler.reputation.definitions import VALUES
+from labeler.reputation.subject import NOTICE_KINDS
 
 REJECTIONS = frozenset({"TooOld", "FutureEvent", "InvalidEvent"})
 ENDINGS = frozenset({"ConsumerTooSlow", "FutureCursor", "InvalidRequest", "shutdown", "silent", "left", "failed"})
-NOTICES = frozenset({"breaker", "incident", "removed-domain", "abuse-report"})
+NOTICES = frozenset(NOTICE_KINDS)
 OTHER = "other"
 
 
@@ -51,6 +52,12 @@ class Metrics:
         self.notices = Counter(
             "labeler_notices", "What people should look at that is no label.", ["kind"], registry=registry
         )
+        self.notifications = Counter(
+            "labeler_notifications",
+            "Notices on their way to people, by channel and by what became of them.",
+            ["channel", "result"],
+            registry=registry,
+        )
         self.breaker_closed = Gauge(
             "labeler_breaker_closed",
             "1 while rules may suspend; 0 once they suspended as many members as a day may bring.",
@@ -83,6 +90,9 @@ class Metrics:
         self.did_lookups = Counter(
             "labeler_did_lookups", "DID documents asked for, by outcome.", ["result"], registry=registry
         )
+        self.handle_lookups = Counter(
+            "labeler_handle_lookups", "Handles resolved, by outcome.", ["result"], registry=registry
+        )
         self.identity_checks = Counter(
             "labeler_identity_checks",
             "Comparisons with our own DID document, by outcome.",
@@ -99,6 +109,14 @@ class Metrics:
         )
         self.policy_refused = Gauge(
             "labeler_policy_refused", "1 while the policy file is broken and an older policy judges.", registry=registry
+        )
+        self.canary_policies = Counter(
+            "labeler_canary_policy_loads", "Canary policy files taken up or refused.", ["result"], registry=registry
+        )
+        self.canary_refused = Gauge(
+            "labeler_canary_policy_refused",
+            "1 while the canary policy file is broken and an older one is watched.",
+            registry=registry,
         )
 
     def reject(self, reasons: Iterable[str]) -> None:

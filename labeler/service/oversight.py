@@ -1,14 +1,17 @@
 """What the judgement says that is no label: told to people, and published nowhere.
 
 Three things: what rules in shadow would have decided, notices (a suspension held back, a failing provider, an abuse
-report), and what a canary policy would publish otherwise. All of it is logged and counted. While the log is replayed at
-the start nothing is told: it was told before.
+report), and what a canary policy would publish otherwise. All of it is logged and counted, and notices are handed to
+who sends them out. While the log is replayed at the start nothing is told: it was told before.
 """
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from labeler.moderation.cases import CaseBook, CaseKind
+from labeler.moderation.history import History
 from labeler.ports import Clock
 from labeler.reputation.canary import Canary, Disagreement
 from labeler.reputation.inputs import Input
@@ -21,6 +24,8 @@ GRACE: Final = timedelta(minutes=1)
 """For how long the canary may be of another mind unnoticed: it fires its timers at their moment, and the judge's come
 back from the log a little later."""
 
+_CASES: Final = frozenset(kind.value for kind in CaseKind)
+
 log = logging.getLogger(__name__)
 shadows = logging.getLogger("labeler.shadow")
 notices = logging.getLogger("labeler.notices")
@@ -28,38 +33,82 @@ disagreements = logging.getLogger("labeler.canary")
 
 
 class Oversight:
-    """The judge, stepped, and whoever looks over its shoulder. `canary`, if there is one, sees what the judge sees."""
+    """The judge, stepped, and whoever looks over its shoulder. `canary`, if there is one, sees what the judge sees.
 
-    def __init__(self, judge: Judge, metrics: Metrics, clock: Clock, canary: Canary | None = None) -> None:
+    `notify` takes each notice; it returns at once and never raises.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        metrics: Metrics,
+        clock: Clock,
+        cases: CaseBook,
+        history: History,
+        canary: Canary | None = None,
+        notify: Callable[[Notice], None] = lambda _: None,
+    ) -> None:
         self._judge = judge
+        self._cases = cases
+        self._history = history
         self._metrics = metrics
         self._clock = clock
         self._canary = canary
+        self._notify = notify
         self._held = 0
+        self.position = 0  # of the newest record the judge has taken
         metrics.breaker_closed.set_function(lambda: float(judge.may_suspend))
         metrics.incidents.set_function(lambda: float(self._failing()))
 
-    def step(self, record: Input) -> list[Emission]:
-        """Take one record in and tell people what is theirs; return the labels to publish."""
+    def step(self, position: int, record: Input) -> list[Emission]:
+        """Take the record at `position` in and tell people what is theirs; return the labels to publish."""
         emissions = self._judge.step(record)
-        for notice in self._judge.notices:
+        self.position = position
+        for notice in self._noted(position, record, emissions):
             self._tell_notice(notice)
-        self._judge.notices.clear()
         self._compare(record, emissions, tell=True)
         for emission in emissions:
             if emission.shadow:
                 self._tell_shadow(emission)
         return [emission for emission in emissions if not emission.shadow]
 
-    def replay(self, record: Input) -> None:
+    def replay(self, position: int, record: Input) -> None:
         """Take in a record whose labels stand in the label log already."""
         emissions = self._judge.step(record)
-        self._judge.notices.clear()
+        self.position = position
+        self._noted(position, record, emissions)
         self._compare(record, emissions, tell=False)
 
+    def watch(self, canary: Canary) -> None:
+        """Put another canary in the place of the one there is; it must have seen what the judge has. Its report is a
+        fresh one: what the old one disagreed on is gone, and what this one disagrees on stands, told once as a number.
+        """
+        self._canary, self._held = canary, canary.held
+        self._metrics.canary_disagreements.clear()
+        for found in canary.standing:
+            self._metrics.disagreed(found.val, found.side, over=False)
+        disagreements.warning(
+            "a fresh report begins: the canary policy is another one, and disagrees on %d labels now",
+            len(canary.standing),
+            extra={"fields": {"policy": canary.policy.hash, "standing": len(canary.standing)}},
+        )
+
     def due(self) -> datetime | None:
-        """When the judge's next timer fires, or None while nothing is pending."""
-        return self._judge.due()
+        """When the judge's next timer fires or the next reminder falls due, or None while nothing is pending."""
+        return min((due for due in (self._judge.due(), self._cases.due()) if due is not None), default=None)
+
+    def _noted(self, position: int, record: Input, emissions: list[Emission]) -> list[Notice]:
+        """What people are told about a record, reminders of open cases included."""
+        notices = list(self._judge.notices)
+        self._judge.notices.clear()
+        self._history.take(position, record)
+        reminders = self._cases.take(position, record, emissions, notices)
+        return [notice._replace(case=self._case_of(notice)) for notice in notices] + reminders
+
+    def _case_of(self, notice: Notice) -> int | None:
+        """The number of the case a notice opened or joined."""
+        case = self._cases.find_open(CaseKind(notice.kind), notice.about) if notice.kind in _CASES else None
+        return case.number if case is not None else None
 
     def _failing(self) -> int:
         """How many providers are to blame in this hour or the last one."""
@@ -71,6 +120,7 @@ class Oversight:
         self._metrics.noticed(notice.kind)
         fields = {"kind": notice.kind, "about": notice.about, "since": notice.at}
         notices.warning("%s: %s", notice.kind, notice.text, extra={"fields": fields})
+        self._notify(notice)
 
     def _tell_shadow(self, emission: Emission) -> None:
         label = emission.label
@@ -95,7 +145,7 @@ class Oversight:
         try:
             found = canary.take(record, emissions)
         except Exception:
-            log.exception("the canary policy fell over; it is left out until the next start")
+            log.exception("the canary policy fell over; it is left out until its file changes")
             self._canary = None
             self._metrics.canary_disagreements.clear()
             return

@@ -156,7 +156,7 @@ class Pipeline:
         for position, record in page:
             word = word_entry(position, record)
             words += [word] if word is not None else []
-            for emission in self._judge.step(record):
+            for emission in self._judge.step(position, record):
                 drafts.append(_Draft(emission, tuple(words)))
                 words = []
             await asyncio.sleep(0)  # readers and reporters come first between two batches

@@ -35,12 +35,16 @@ def read_policy(path: Path) -> str:
 
 
 class PolicyFile:
-    """Watches one policy file and hands every new, sound text to `activate`."""
+    """Watches one policy file and hands every new, sound text to `activate`; `canary` if it is only to be watched."""
 
-    def __init__(self, path: Path, activate: Callable[[str], Awaitable[int]], metrics: Metrics) -> None:
+    def __init__(
+        self, path: Path, activate: Callable[[str], Awaitable[int]], metrics: Metrics, *, canary: bool = False
+    ) -> None:
         self._path = path
         self._activate = activate
-        self._metrics = metrics
+        self._loads = metrics.canary_policies if canary else metrics.policies
+        self._refused = metrics.canary_refused if canary else metrics.policy_refused
+        self._name = "canary policy" if canary else "policy"
         self._asked = Wake()
 
     def reload(self) -> None:
@@ -51,9 +55,9 @@ class PolicyFile:
         """Activate `text` unless it is the one in force; return the text in force afterwards. Raises `Unavailable`."""
         if text != current:
             await self._activate(text)
-            self._metrics.policies.labels("activated").inc()
-            log.info("policy activated: %s", self._path)
-        self._metrics.policy_refused.set(0)
+            self._loads.labels("activated").inc()
+            log.info("%s activated: %s", self._name, self._path)
+        self._refused.set(0)
         return text
 
     async def watch(self, current: str | None) -> None:
@@ -70,11 +74,11 @@ class PolicyFile:
             try:
                 current = await self.take_up(read_policy(self._path), current)
             except Misconfigured as error:
-                self._metrics.policies.labels("refused").inc()
-                self._metrics.policy_refused.set(1)
-                log.error("the policy stays as it was: %s", error)
+                self._loads.labels("refused").inc()
+                self._refused.set(1)
+                log.error("the %s stays as it was: %s", self._name, error)
             except Unavailable as error:
-                log.error("the policy could not be activated, trying again: %s", error)
+                log.error("the %s could not be activated, trying again: %s", self._name, error)
                 continue
             done = stamp
 

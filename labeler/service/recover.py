@@ -34,7 +34,7 @@ async def recover(telemetry: TelemetryLog, checkpoint: int, judge: Oversight, in
         for position, record in page:
             intake.remember(record)
             if position <= checkpoint:
-                judge.replay(record)
+                judge.replay(position, record)
             head, received = position, record.received
             if isinstance(record, Batch):
                 heard = record.received

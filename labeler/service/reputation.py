@@ -19,7 +19,7 @@ from labeler.reputation.standing import standing
 from labeler.service.access import forbidden, may_see
 from labeler.service.http import Call
 from labeler.service.ingest import Ingest
-from labeler.service.override import grant_record
+from labeler.service.operator.set_override import grant_record
 
 MAX_LABELS_A_URI: Final = 250
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)  # as `now` of a query: nothing has expired yet

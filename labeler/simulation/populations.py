@@ -25,7 +25,8 @@ AN_HOUR: Final = 24  # mails a day, of one each hour
 class Population(NamedTuple):
     """Senders of one kind. `counted`: their mail may be counted by the bucket instead of event by event, because every
     recipient is another, at domains that no rule on spray looks at. `through`: about how many mails of a run get
-    through, where most are stopped; it decides how many runs are quickly done, and nothing else.
+    through, where most are stopped; with `members`, of whom a run has so many, it decides how many runs fit into a
+    time, and nothing else.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Population(NamedTuple):
     goal: Goal = NONE
     counted: bool = False
     through: int | None = None
+    members: int = 1
 
 
 POPULATIONS: Final = (
@@ -144,6 +146,7 @@ POPULATIONS: Final = (
         (10, 50),
         spreads_over(20, sends(0.15)),
         through=8_000,
+        members=20,
     ),
     Population(
         "forged-bounces",

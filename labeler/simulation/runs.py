@@ -22,8 +22,12 @@ from labeler.simulation.passage import Outcome, Passage
 from labeler.simulation.populations import NAMED, Population
 
 LABELER: Final = "did:web:simulate.invalid"  # source of labels that nobody signs
-_QUICK_RUNS: Final = (6, 2_000)  # the fewest and the most of a cell, when nobody says how many
-_QUICK_LOOKS: Final = 12_000  # of the judge at a cell
+FEWEST_RUNS: Final = 6  # of a cell, however dear one is
+_QUICK_RUNS: Final = 2_000  # the most of a cell, when nobody says how many
+_QUICK_S: Final = 1.0  # of work at a cell then
+_LOOKS_A_SECOND: Final = (
+    12_000  # of the judge, on one processor of 2026; the cells lie between a quarter and twice that
+)
 _LOOKS_A_TASK: Final = 10_000
 _A_RUN: Final = 60  # looks that a run costs before the first mail
 _A_COUNTED_MAIL: Final = 0.015  # looks that one costs
@@ -49,25 +53,47 @@ class Task(NamedTuple):
     last: int
 
 
-def cells(populations: Sequence[Population], volumes: Sequence[int], runs: int | None, days: int) -> list[Cell]:
-    """List what to run: every volume of the populations, or `volumes`; `runs` each, or what is quickly done."""
+def cells(
+    populations: Sequence[Population],
+    volumes: Sequence[int],
+    runs: int | None,
+    days: int,
+    budget_s: float | None = None,
+) -> list[Cell]:
+    """List what to run: every volume of the populations, or `volumes`.
+
+    Each is run `runs` times, or as often as is quickly done; no cell for longer than about `budget_s` seconds of work,
+    but at least `FEWEST_RUNS` times where so many are asked for. The cost of a run is reckoned, not measured: the same
+    words make the same table on every machine.
+    """
+    most = runs if runs is not None else _QUICK_RUNS
+    seconds = budget_s if budget_s is not None or runs is not None else _QUICK_S
     return [
-        Cell(population.name, volume, runs if runs is not None else _quick(population, volume, days))
+        Cell(population.name, volume, _within(most, seconds, _looks(population, volume, days)))
         for population in populations
         for volume in (volumes or population.volumes)
     ]
 
 
+def looks(cell: Cell, days: int) -> float:
+    """About how often the runs of a cell have the judge look, in all."""
+    return cell.runs * _looks(NAMED[cell.population], cell.volume, days)
+
+
 def _looks(population: Population, volume: int, days: int) -> float:
     """About how often a run has the judge look."""
+    mails: float = volume * days * population.members
     if population.through is not None:
-        return _A_RUN + population.through
-    return _A_RUN + volume * days * (_A_COUNTED_MAIL if population.counted else 1)
+        mails = min(mails, population.through)
+    elif population.counted:
+        mails *= _A_COUNTED_MAIL
+    return _A_RUN + mails
 
 
-def _quick(population: Population, volume: int, days: int) -> int:
-    fewest, most = _QUICK_RUNS
-    return min(most, max(fewest, int(_QUICK_LOOKS / _looks(population, volume, days))))
+def _within(runs: int, seconds: float | None, looks_a_run: float) -> int:
+    if seconds is None:
+        return runs
+    return min(runs, max(FEWEST_RUNS, int(seconds * _LOOKS_A_SECOND / looks_a_run)))
 
 
 def tasks(policy: str, seed: int, days: int, wanted: Sequence[Cell]) -> Iterator[Task]:

@@ -42,7 +42,7 @@ class Verdict(Enum):
 class Check(NamedTuple):
     """One part of a goal: what was measured, with its 95 % interval, and what it was held against.
 
-    `value` is a share of members (`k` of `n`), or for changes of state their mean, of `n` members.
+    `value` is a share of `n` members, or for changes of state their mean.
     """
 
     name: str
@@ -50,6 +50,20 @@ class Check(NamedTuple):
     interval: tuple[float, float]
     limit: float
     verdict: Verdict
+    n: int
+
+    @property
+    def undecided(self) -> int:
+        """About how many more members would decide it, if the value stays as it is; 0 unless it is open.
+
+        An interval shrinks with the root of n, and must get as narrow as the value is far from its limit.
+        """
+        if self.verdict is not Verdict.OPEN:
+            return 0
+        lower, upper = self.interval
+        spread = self.value - lower if self.value > self.limit else upper - self.value
+        narrower = spread / abs(self.value - self.limit)
+        return max(1, math.ceil(self.n * (narrower * narrower - 1)))
 
 
 class Tally:
@@ -104,18 +118,18 @@ class Tally:
         variance = sum((count - mean) ** 2 for count in counts) / max(1, self.n - 1)
         spread = _Z * math.sqrt(variance / max(1, self.n))
         interval = (mean - spread, mean + spread)
-        return Check("changes of state", mean, interval, limit, _verdict(mean, *interval, limit))
+        return Check("changes of state", mean, interval, limit, _verdict(mean, *interval, limit), self.n)
 
 
 def _at_most(name: str, share: Share, limit: float | None) -> Check | None:
     if limit is None:
         return None
-    return Check(name, share.value, share.interval, limit, _verdict(share.value, *share.interval, limit))
+    return Check(name, share.value, share.interval, limit, _verdict(share.value, *share.interval, limit), share.n)
 
 
 def _at_least(name: str, share: Share, limit: float) -> Check:
     lower, upper = share.interval
-    return Check(name, share.value, (lower, upper), limit, _verdict(-share.value, -upper, -lower, -limit))
+    return Check(name, share.value, (lower, upper), limit, _verdict(-share.value, -upper, -lower, -limit), share.n)
 
 
 def _verdict(value: float, lower: float, upper: float, limit: float) -> Verdict:

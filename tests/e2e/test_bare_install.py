@@ -3,7 +3,19 @@
 import subprocess
 import sys
 
-SERVICE = ("aiohttp", "aiosqlite", "prometheus_client", "pydantic", "rich", "typer", "uvloop", "zstandard")
+SERVICE = (
+    "aiohttp",
+    "aiosmtplib",
+    "aiosqlite",
+    "dns",
+    "prometheus_client",
+    "pydantic",
+    "rich",
+    "tenacity",
+    "typer",
+    "uvloop",
+    "zstandard",
+)
 
 
 def run_bare(code: str) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.conftest import Installation, Running
 
-SCRIPT = Path("conformance/check_evidence.py")
+SCRIPT, LOG_READER = Path("conformance/check_evidence.py"), Path("conformance/member_events.py")
 BUYER, NUISANCE, SHOP = "did:plc:buyer", "did:plc:nuisance", "did:plc:shop"
 EVIDENCE = "/xrpc/email.atmos.reputation.getEvidence"
 
@@ -96,13 +96,19 @@ def check(installation: "Installation", answer: dict[str, Any]) -> tuple[int, li
     return ended.returncode, ended.stdout.splitlines(), ended.stderr
 
 
-def test_the_script_imports_nothing_of_ours() -> None:
-    imported = [
-        node for node in ast.walk(ast.parse(SCRIPT.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)
-    ]
+def test_the_check_fits_a_screen_and_nothing_of_the_labeler_is_imported() -> None:
+    assert len(SCRIPT.read_text().splitlines()) <= 60
+    sources = (SCRIPT.read_text(), LOG_READER.read_text())
+    walked = (node for source in sources for node in ast.walk(ast.parse(source)))
+    imported = [node for node in walked if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {alias.name for node in imported if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in imported if isinstance(node, ast.ImportFrom)}
-    assert {name.partition(".")[0] for name in names} - sys.stdlib_module_names == {"cbor2", "msgspec"}
+    assert {name.partition(".")[0] for name in names} - sys.stdlib_module_names == {
+        "libipld",
+        "member_events",
+        "msgspec",
+        "scipy",
+    }
 
 
 async def test_a_throttle_and_a_suspension_are_what_the_log_says(
@@ -163,6 +169,34 @@ async def test_evidence_that_says_anything_else_is_found(
     code, lines, errors = await asyncio.to_thread(check, installation, answer)
     assert (code, errors) == (1, "")
     assert any(line.startswith(f"✗ {named}: the log says ") for line in lines), lines
+
+
+@pytest.mark.parametrize("change", [{"val": "mail-throttled"}, {"uri": SHOP}, {"neg": True}])
+async def test_a_label_that_says_something_else_than_its_evidence_is_found(
+    installation: "Installation", answers: Answers, change: dict[str, Any]
+) -> None:
+    answer = answers[BUYER, "mail-suspended", "apply"]
+    answer["label"].update(change)
+    code, lines, errors = await asyncio.to_thread(check, installation, answer)
+    assert (code, errors) == (1, "")
+    assert [line.partition(":")[0] for line in lines if line.startswith("✗")] == ["✗ label"]
+
+
+async def test_whoever_wants_can_look_at_what_the_root_is_made_of(
+    installation: "Installation", answers: Answers
+) -> None:
+    stated = answers[BUYER, "mail-throttled", "apply"]["evidence"]
+    command = [
+        sys.executable,
+        str(LOG_READER),
+        str(installation.folder / "data" / "telemetry.sqlite"),
+        BUYER,
+        stated["at"],
+    ]
+    ended = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True, timeout=30)
+    hours = [line.split() for line in ended.stdout.splitlines()]
+    assert sum(int(events) for _, events, _ in hours) == stated["findings"][0]["events"]
+    assert all(len(digest) == 64 for _, _, digest in hours)
 
 
 def rewrite(installation: "Installation", change: Callable[[dict[str, Any]], object]) -> None:

@@ -209,6 +209,32 @@ async def test_a_canary_policy_is_watched_and_says_nothing(
         assert counted in (await running.client.get("/metrics")).text
 
 
+async def test_a_canary_policy_that_changes_is_taken_up_with_a_fresh_report(
+    installation: "Installation", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labeler.wiring.GRACE", timedelta(0))
+    monkeypatch.setattr("labeler.service.policy_file.POLL_SECONDS", 0.01)
+    shipped = (installation.folder / "policy.toml").read_text(encoding="utf-8")
+    watch(installation, shipped)
+    counted = 'labeler_canary_disagreements{side="current",val="mail-suspended"} 1.0'
+
+    async def shown(running: "Running", line: str) -> None:
+        async with asyncio.timeout(20):
+            while line not in (await running.client.get("/metrics")).text:  # noqa: ASYNC110 - a counter
+                await asyncio.sleep(0.01)
+
+    async with installation.serving() as running:
+        await running.submit(bad_list(0, 60))
+        await settled(running)
+        (installation.folder / "canary.toml").write_text("name = ", encoding="utf-8")
+        await shown(running, "labeler_canary_policy_refused 1.0")
+        lenient = re.sub(r"min_events = (\d+)", r"min_events = \g<1>00", shipped)
+        (installation.folder / "canary.toml").write_text(lenient, encoding="utf-8")
+        await shown(running, counted)
+        await shown(running, "labeler_canary_policy_refused 0.0")
+        assert 'labeler_policy_loads_total{result="refused"}' not in (await running.client.get("/metrics")).text
+
+
 async def test_a_broken_canary_policy_stops_the_start(installation: "Installation") -> None:
     watch(installation, "name = ")
     with pytest.raises(Misconfigured, match=r"canary\.toml"):

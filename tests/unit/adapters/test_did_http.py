@@ -9,8 +9,9 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from labeler.adapters import did_http
-from labeler.adapters.did_http import HttpDids, NotPublicError, PublicNames, ThreadedNames, is_loopback, is_public
+from labeler.adapters import public_http
+from labeler.adapters.did_http import HttpDids
+from labeler.adapters.public_http import NotPublicError, PublicNames, ThreadedNames, is_loopback, is_public
 from labeler.atproto.keys import PrivateKey
 from labeler.errors import BadInput, LabelerError, Unavailable
 from tests.did_host import DidHost, account, did_host, hang
@@ -178,7 +179,7 @@ async def test_the_address_checked_is_the_address_connected_to(monkeypatch: pyte
         connected.append(address[4][0])
         raise OSError("no network in a test")
 
-    monkeypatch.setattr(did_http, "_public_socket", record)
+    monkeypatch.setattr(public_http, "public_socket", record)
     names = Names("93.184.215.14", then="127.0.0.1")
     async with HttpDids(names=names) as strict:
         assert isinstance(await refusal(strict, WEB), Unavailable)
@@ -188,7 +189,7 @@ async def test_the_address_checked_is_the_address_connected_to(monkeypatch: pyte
 @pytest.mark.row(212)
 def test_the_socket_itself_is_made_for_public_addresses_only() -> None:
     def connect(host: str, allow_local: bool) -> socket.socket:
-        return did_http._public_socket(
+        return public_http.public_socket(
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 443)), allow_local=allow_local
         )
 
@@ -201,11 +202,14 @@ def test_the_socket_itself_is_made_for_public_addresses_only() -> None:
 
 
 async def test_localhost_is_this_machine_or_nobody() -> None:
+    def trial(host: str) -> bool:
+        return host == "localhost"
+
     with pytest.raises(NotPublicError):
-        await PublicNames(Names("93.184.215.14"), allow_local=True).resolve("localhost")
-    assert await PublicNames(Names("127.0.0.1", "::1"), allow_local=True).resolve("localhost")
+        await PublicNames(Names("93.184.215.14"), is_local=trial).resolve("localhost")
+    assert await PublicNames(Names("127.0.0.1", "::1"), is_local=trial).resolve("localhost")
     with pytest.raises(NotPublicError):
-        await PublicNames(Names("127.0.0.1"), allow_local=False).resolve("localhost")
+        await PublicNames(Names("127.0.0.1"), is_local=lambda _: False).resolve("localhost")
 
 
 async def test_our_own_document_is_fetched_wherever_it_lies(host: DidHost) -> None:
@@ -304,8 +308,8 @@ async def test_a_huge_document_is_left_alone(host: DidHost, dids: HttpDids, chun
 async def test_a_slow_host_has_three_seconds_for_everything(
     host: DidHost, dids: HttpDids, monkeypatch: pytest.MonkeyPatch, late: str
 ) -> None:
-    assert did_http.TIMEOUT_SECONDS == 3
-    monkeypatch.setattr(did_http, "TIMEOUT_SECONDS", 0.3)
+    assert public_http.TIMEOUT_SECONDS == 3
+    monkeypatch.setattr(public_http, "TIMEOUT_SECONDS", 0.3)
 
     async def slow(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse()
@@ -329,7 +333,7 @@ async def test_a_name_that_never_resolves_is_given_up(monkeypatch: pytest.Monkey
             await asyncio.Event().wait()
             return []
 
-    monkeypatch.setattr(did_http, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(public_http, "TIMEOUT_SECONDS", 0.1)
     async with HttpDids(names=Stuck()) as strict:
         assert isinstance(await refusal(strict, WEB), Unavailable)
 
@@ -355,7 +359,7 @@ async def test_only_so_many_are_asked_at_once(host: DidHost, dids: HttpDids) -> 
     go = asyncio.Event()
 
     async def together(_: web.Request) -> web.StreamResponse:
-        if host.open == did_http.REQUESTS_AT_ONCE:
+        if host.open == public_http.REQUESTS_AT_ONCE:
             go.set()
         await go.wait()
         return web.Response(status=404)
@@ -364,7 +368,7 @@ async def test_only_so_many_are_asked_at_once(host: DidHost, dids: HttpDids) -> 
     many = [f"did:plc:{'abcdefgh'[n // 26]}{chr(97 + n % 26)}{'a' * 22}" for n in range(100)]
     found = await asyncio.gather(*(dids.resolve(did) for did in many), return_exceptions=True)
     assert {type(error) for error in found} == {BadInput}
-    assert host.most == did_http.REQUESTS_AT_ONCE
+    assert host.most == public_http.REQUESTS_AT_ONCE
 
 
 async def test_the_system_s_names_are_asked_on_threads_of_our_own() -> None:

@@ -32,7 +32,11 @@ def test_a_member_is_asked_and_its_standing_says_until_when(run: "Run", config: 
     assert said.out.startswith(f"{SUBJECT} is asked, and has until 20")
     assert "(by did:web:localhost%3A1, event 2)" in said.out
     (answer,) = run("ask", SUBJECT, "--json", "--config", config).lines
-    assert set(answer) == {"id", "did", "askedBy", "askedAt", "answerBy"}
+    assert set(answer) == {"id", "did", "askedBy", "askedAt", "answerBy", "askedAlready"}
+    assert answer["askedAlready"] is True
+    assert run("ask", SUBJECT, "--config", config).out.startswith(
+        f"{SUBJECT} was asked already, and has until {answer['answerBy']} (by "
+    )
     out = run("standing", SUBJECT, "--config", config).out
     assert "Abuse report (routine) of " in out
     assert ": no category, an answer is due 20" in out

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,15 +38,16 @@ def events(tmp_path: Path) -> Path:
 
 def test_recorded_events_are_replayed_to_the_byte(run: "Run", events: Path, config: Path) -> None:
     until = ["--until", "2026-05-01T00:00:00Z"]
-    expected = run("replay", events, "--json", *until)
-    assert "mail-suspended" in expected.out
     for words in ([], ["--json"]):
+        expected = run("replay", events, *until, *words)
+        assert "mail-suspended" in expected.out
+        assert expected.out.startswith("{") == bool(words), "a table for people, JSON for machines"
         said = run(*SIMULATE, events, *until, *words)
         assert (said.code, said.out) == (0, expected.out)
     policy = Path("here/policy.toml")
     policy.write_text(policy.read_text().replace('name = "default"', 'name = "other"'))
     for by in (("--policy", policy), ("--config", config)):
-        assert run(*SIMULATE, events, *by).out == run("replay", events, "--json", *by).out
+        assert run(*SIMULATE, events, *by).out == run("replay", events, *by).out
         assert "policy other" in run(*SIMULATE, events, *by).err
 
 
@@ -89,6 +91,39 @@ def test_a_goal_that_is_missed_is_1(run: "Run", config: Path) -> None:
     assert said.code == 1
     assert "✗ half throttled, half suspended" in said.out
     assert "never / never" in said.out
+
+
+def test_the_last_line_says_in_words_how_the_goals_stand(run: "Run") -> None:
+    said = run(*BUYER)
+    assert said.out.splitlines()[-1] == "2 goals: 2 met, 0 of them surely; 0 missed; 0 undecided"
+    as_json = run(*BUYER, "--json")
+    assert as_json.err.splitlines()[-1] == said.out.splitlines()[-1]
+
+
+def test_what_is_undecided_says_how_many_more_runs_would_decide_and_fails_only_if_asked_to(run: "Run") -> None:
+    """At the very threshold of what half of them are caught by, a few runs cannot tell."""
+    words = (*SIMULATE, "--population", "list-buyer-30", "--volume", 10, "--runs", 3, "--days", 14, "--jobs", 1)
+    said = next(said for seed in range(200) if "?" in (said := run(*words, "--seed", seed)).out.splitlines()[1])
+    assert said.code == 0
+    last = said.out.splitlines()[-1]
+    matched = re.fullmatch(
+        r"2 goals: (\d) met, 0 of them surely; 0 missed; (\d) undecided; "
+        r"about so many more runs would decide: (\d+) of list-buyer-30 at 10 a day",
+        last,
+    )
+    assert matched is not None, last
+    assert int(matched[1]) + int(matched[2]) == 2
+    seed = re.search(r"seed (\d+)", said.err)
+    assert seed is not None
+    strict = run(*words, "--seed", seed[1], "--strict")
+    assert (strict.code, strict.out.splitlines()[-1]) == (1, last)
+    assert run(*BUYER, "--strict").code == 0, "all of it is decided"
+
+
+def test_a_budget_bounds_the_runs_of_what_is_dear_and_says_so(run: "Run") -> None:
+    words = (*SIMULATE, "--population", "snowshoe", "--population", "list-buyer-30", "--days", 14, "--json")
+    cheap, dear = run(*words, "--volume", 10, "--runs", 7, "--budget", 1).lines
+    assert (cheap["n"], dear["n"]) == (7, 6 * 20), "the table is in the order of the populations, n is of members"
 
 
 def _without_rules(policy: str) -> str:

@@ -16,7 +16,7 @@ from labeler.errors import BadInput, Corrupt, LabelerError, Misconfigured, Unava
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Run
 
-ACTIONS = [[verb] for verb in VERBS if verb not in {"label", "policy", "audit"}] + [
+ACTIONS = [[verb] for verb in VERBS if verb not in {"label", "notify", "policy", "audit"}] + [
     ["label", "apply"],
     ["label", "negate"],
     ["label", "list"],
@@ -25,6 +25,7 @@ ACTIONS = [[verb] for verb in VERBS if verb not in {"label", "policy", "audit"}]
     ["audit", "verify"],
     ["audit", "export"],
     ["audit", "head"],
+    ["notify", "test"],
 ]
 
 

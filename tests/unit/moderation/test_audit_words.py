@@ -57,6 +57,7 @@ NOTED: list[tuple[Input, str, str, dict[str, Any]]] = [
             MODERATOR,
             7,
             "resolve",
+            "report",
             ALICE,
             resolution="upheld",
             exempt=("velocity",),
@@ -69,6 +70,7 @@ NOTED: list[tuple[Input, str, str, dict[str, Any]]] = [
         {
             "case": 7,
             "act": "resolve",
+            "kind": "report",
             "resolution": "upheld",
             "exempt": ["velocity"],
             "hourlyCap": 1,
@@ -76,7 +78,12 @@ NOTED: list[tuple[Input, str, str, dict[str, Any]]] = [
             "revision": 0,
         },
     ),
-    (CaseAction(NOON, MODERATOR, 7, "claim"), "case:7", MODERATOR, {"case": 7, "act": "claim"}),
+    (
+        CaseAction(NOON, MODERATOR, 7, "claim", "breaker"),
+        "case:7",
+        MODERATOR,
+        {"case": 7, "act": "claim", "kind": "breaker"},
+    ),
     (
         Report(
             NOON, STRANGER, ALICE, "com.atproto.moderation.defs#reasonSpam", "spam", True, "my secret", "at://x", "bafy"

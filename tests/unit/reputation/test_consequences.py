@@ -38,16 +38,16 @@ class TestDifferences:
         ("old", "new", "sentence"),
         [
             (
-                "throttle = { above = 0.05, confidence = 0.99, min_events = 3 }",
+                "throttle = { above = 0.05, confidence = 0.995, min_events = 3 }",
                 "throttle = { above = 0.05, confidence = 0.80, min_events = 3 }",
-                "invalid-recipients throttles at the third missing recipient of at most 29 (was: of at most 15)",
+                "invalid-recipients throttles at the third missing recipient of at most 29 (was: of at most 14)",
             ),
             (
-                "confidence = 0.99, min_events = 3 }",
+                "confidence = 0.995, min_events = 3 }",
                 "confidence = 0.95, min_events = 3 }",
                 "invalid-recipients throttles when at least 3 recipients in 7 days do not exist and we can be 95 % "
                 "sure that more than 5 % of its recipients do not "
-                "(was: we can be 99 % sure that more than 5 % of its recipients do not)",
+                "(was: we can be 99.5 % sure that more than 5 % of its recipients do not)",
             ),
             (
                 'terms = ["24h", "72h"',
@@ -109,7 +109,7 @@ class TestDifferences:
 
     def test_fewer_events_are_new_and_more_no_longer_enough(self, policy: Policy, shipped: str) -> None:
         fewer = changed(shipped, "min_events = 3 }", "min_events = 2 }")
-        at_two = "invalid-recipients throttles at the second missing recipient of at most 8"
+        at_two = "invalid-recipients throttles at the second missing recipient of at most 7"
         assert [sentence for sentence in says(policy, fewer) if "second" in sentence] == [f"new: {at_two}"]
         assert [sentence for sentence in says(fewer, policy) if "second" in sentence] == [f"no longer: {at_two}"]
 
@@ -199,7 +199,7 @@ class TestAtVolumes:
         table = at_volumes(policy.rules[0])
         assert [row.volume for row in table] == list(VOLUMES)
         assert [(row.n, row.throttle, row.suspend) for row in table] == [
-            *((70, 9, 14), (350, 29, 49), (1_400, 92, 168), (7_000, 397, 762)),
+            *((70, 9, 14), (350, 29, 49), (1_400, 93, 168), (7_000, 402, 762)),
         ]
 
     def test_volume_is_told_by_the_cap(self, policy: Policy) -> None:

@@ -41,13 +41,13 @@ def test_a_rate_tells_its_interval(policy: Policy) -> None:
         "k": 3,
         "n": 14,
         "estimatePpm": 214_286,
-        "comparedPpm": 56_001,
+        "comparedPpm": 50_307,
         "thresholdPpm": 50_000,
         "minEvents": 3,
-        "confidencePpm": 990_000,
+        "confidencePpm": 995_000,
         "severity": "throttle",
         "text": "3 distinct recipients that do not exist, of 14 distinct recipients whose existence is known by now "
-        "(7d): at least 5.60% with 99 % confidence, limit 5 %",
+        "(7d): at least 5.03% with 99.5 % confidence, limit 5 %",
     }
 
 

@@ -79,12 +79,12 @@ def look(policy: Policy, name: str, windows: SubjectWindows, floor_s: int = 0) -
         (24, 2, Severity.NONE, False),
         (0, 2, Severity.NONE, False),
         (0, 3, Severity.THROTTLE, True),
-        (12, 3, Severity.THROTTLE, True),
-        (13, 3, Severity.NONE, True),
+        (11, 3, Severity.THROTTLE, True),
+        (12, 3, Severity.NONE, True),
         (97, 3, Severity.NONE, True),
         (98, 3, Severity.NONE, False),
-        (20, 4, Severity.THROTTLE, True),
-        (21, 4, Severity.NONE, True),
+        (18, 4, Severity.THROTTLE, True),
+        (19, 4, Severity.NONE, True),
         (0, 5, Severity.SUSPEND, True),
         (12, 5, Severity.SUSPEND, True),
         (13, 5, Severity.SUSPEND, True),
@@ -231,8 +231,8 @@ class TestConditions:
     def test_what_the_throttle_bar_asked_stands_where_the_suspend_bar_asks_in_vain(self, shipped: str) -> None:
         policy = parse_policy(
             shipped.replace(
-                "throttle = { above = 0.05, confidence = 0.99, min_events = 3 }",
-                "throttle = { above = 0.05, confidence = 0.99, min_events = 3, min_distinct = 2 }",
+                "throttle = { above = 0.05, confidence = 0.995, min_events = 3 }",
+                "throttle = { above = 0.05, confidence = 0.995, min_events = 3, min_distinct = 2 }",
             ).replace(
                 "suspend = { above = 0.10, confidence = 0.985, min_events = 5, elsewhere = 2 }",
                 "suspend = { above = 0.10, confidence = 0.985, min_events = 5, min_distinct = 9 }",

@@ -169,9 +169,9 @@ def test_an_external_id_counts_once_for_a_subject_and_type() -> None:
     intake.admit_decision(decision(external_id="x", event="comment", apply=()))
     intake.admit_decision(decision())
     intake.admit_decision(decision())
-    intake.forget_decision(first)
-    intake.forget_decision(decision())
-    intake.forget_decision(decision(external_id="never seen"))
+    intake.forget(first)
+    intake.forget(decision())
+    intake.forget(decision(external_id="never seen"))
     intake.admit_decision(first)
 
 

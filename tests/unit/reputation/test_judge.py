@@ -15,7 +15,7 @@ MEMBER, RELAY, OTHER = "did:plc:member", "did:web:relay.example", "did:web:other
 HOUR = timedelta(hours=1)
 GOOD, BAD = "2.0.0", "5.1.1"
 THROTTLED, SUSPENDED = "+mail-throttled", "+mail-suspended"
-BAR = "throttle = { above = 0.05, confidence = 0.99, min_events = 3 }"
+BAR = "throttle = { above = 0.05, confidence = 0.995, min_events = 3 }"
 
 
 def cts(story: Story, val: str) -> list[str]:
@@ -248,7 +248,7 @@ class TestTheStream:
 
 class TestPolicyChanges:
     def test_another_policy_decides_from_the_next_touch_on(self, story: Story, shipped: str) -> None:
-        story.mail(good=5, bad=2)
+        story.mail(good=4, bad=2)
         strict = shipped.replace(BAR, BAR.replace("= 3", "= 2"))
         assert story.activate(strict) == []
         before = story.judge.policy_hash

@@ -1,12 +1,15 @@
 """What operators decide, ask and grant, and what they are told to look at."""
 
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from labeler.reputation.events import Kind
 from labeler.reputation.policy import Caps
+from labeler.reputation.subject import epoch
 from tests.unit.reputation.conftest import POLICY, Story, evidence
 
 MEMBER, OTHER = "did:plc:member", "did:plc:other"
@@ -98,6 +101,50 @@ class TestQuestions:
         assert story.batch(story.event(Kind.ABUSE_ANSWERED)) == []
         assert story.wait(days=30) == []
 
+    def test_asked_twice_it_has_one_clock(self, story: Story) -> None:
+        """Also where the second question comes from somebody who did not know of the first."""
+        story.batch(*story.message())
+        asked = story.now
+        story.ask()
+        story.wait(hours=47)
+        story.batch(*story.message())
+        assert story.ask() == []
+        assert story.judge.due() == asked + 2 * DAY
+        assert [report.asked_s for report in story.judge.asked(MEMBER, story.now)] == [epoch(asked)]
+        assert story.wait(hours=1) == [SUSPENDED]
+
+    def test_after_a_lift_it_can_be_asked_anew(self, story: Story) -> None:
+        story.batch(*story.message())
+        story.ask()
+        story.wait(days=2)
+        story.decide(negate=["mail-suspended"], hours=1)
+        story.wait(days=1)
+        assert story.judge.asked(MEMBER, story.now) == [], "nothing from before the lift counts"
+        story.ask()
+        story.wait(hours=47)
+        story.batch(*story.message())
+        assert story.wait(hours=1) == [SUSPENDED]
+
+    def test_what_no_rule_looks_back_to_can_be_asked_anew(self, begin: Callable[..., Story]) -> None:
+        story = begin()
+        story.ask()
+        story.wait(days=31)
+        assert story.judge.asked(MEMBER, story.now) == []
+        story.ask()
+        assert len(story.judge.asked(MEMBER, story.now)) == 1
+
+    def test_of_somebody_unknown_nothing_is_asked(self, story: Story) -> None:
+        assert story.judge.asked(OTHER, story.now) == []
+        story.batch(*story.message(did=OTHER))
+        assert story.judge.asked(OTHER, story.now) == []
+
+    def test_without_a_policy_nothing_looks_back(self, begin: Callable[..., Story]) -> None:
+        story = begin(policy=None)
+        story.ask()
+        assert len(story.judge.asked(MEMBER, story.now)) == 1
+        story.wait(minutes=1)
+        assert story.judge.asked(MEMBER, story.now) == []
+
     def test_a_question_right_after_a_lift_counts_too(self, story: Story) -> None:
         story.decide(negate=["mail-throttled"])
         story.ask()
@@ -160,10 +207,10 @@ class TestAbuseReports:
     @pytest.mark.parametrize(
         ("category", "text"),
         [
-            ("phishing", "immediate: abuse report e1, category phishing"),
-            ("scam", "urgent: abuse report e1, category scam"),
-            ("new-kind", "routine: abuse report e1, category new-kind"),
-            (None, "routine: abuse report e1, category none"),
+            ("phishing", "immediate: abuse report 8b5cc4df7eec7d32, category phishing"),
+            ("scam", "urgent: abuse report 8b5cc4df7eec7d32, category scam"),
+            ("new-kind", "routine: abuse report 8b5cc4df7eec7d32, category new-kind"),
+            (None, "routine: abuse report 8b5cc4df7eec7d32, category none"),
         ],
     )
     def test_people_are_told_how_soon_to_look_and_nobody_is_judged(
@@ -173,6 +220,13 @@ class TestAbuseReports:
         assert [notice.text for notice in story.judge.notices] == [text]
         assert story.notices() == [f"abuse-report {MEMBER}"]
         assert story.wait(days=40) == []
+
+    def test_an_address_in_the_relay_s_id_is_not_told(self, story: Story) -> None:
+        reported = story.event(Kind.ABUSE_REPORTED, category="scam")
+        story.batch(msgspec.structs.replace(reported, id="complaint of eve@victim.example"))
+        (notice,) = story.judge.notices
+        assert "@" not in notice.text
+        assert hashlib.sha256(b"complaint of eve@victim.example").hexdigest()[:16] in notice.text
 
     def test_without_a_policy_they_are_routine(self, begin: Callable[..., Story]) -> None:
         story = begin(policy=None)
@@ -226,6 +280,32 @@ class TestRemovedDomains:
         self.removed(story)
         story.decide(negate=["mail-removed"])
         assert story.batch(story.event(Kind.ENROLLED, OTHER, domain="shop.example")) == ["+relay-member"]
+
+    def test_with_the_removal_taken_back_an_enrolled_account_is_a_member_again(self, story: Story) -> None:
+        self.removed(story)
+        assert story.decide(negate=["mail-removed"]) == ["-mail-removed", "+relay-member"]
+        assert story.last().rule == "enrolled"
+        assert evidence(story.last())["actor"] == "enrolled", "it is the enrolment's word, not the operator's"
+        assert story.decide(negate=["mail-removed"]) == [], "and it is said once"
+
+    def test_nor_is_it_said_of_one_that_left_meanwhile_or_that_an_operator_does_not_want(self, story: Story) -> None:
+        self.removed(story)
+        story.batch(story.event(Kind.UNENROLLED, domain="shop.example"))
+        assert story.decide(negate=["mail-removed"]) == ["-mail-removed"]
+        story.batch(story.event(Kind.ENROLLED, OTHER, domain="other.example"))
+        story.decide(apply=["mail-removed"], did=OTHER)
+        assert story.decide(negate=["mail-removed", "relay-member"], did=OTHER) == ["-mail-removed"]
+
+    @pytest.mark.parametrize("mode", ["enforce", "shadow"])
+    def test_a_removal_that_runs_out_makes_a_member_of_it_at_that_moment(
+        self, begin: Callable[..., Story], mode: str
+    ) -> None:
+        story = begin(policy=POLICY.replace('mode = "enforce"', f'mode = "{mode}"'))
+        story.batch(story.event(Kind.ENROLLED, domain="shop.example"))
+        story.decide(apply=["mail-removed"], hours=24)
+        assert story.wait(hours=23) == []
+        assert story.wait(hours=1) == ["+relay-member"]
+        assert story.last().label.cts.startswith("2026-03-07T12:00:00")
 
     def test_a_removal_that_ended_by_itself_no_longer_counts(self, story: Story) -> None:
         story.batch(story.event(Kind.ENROLLED, domain="shop.example"))

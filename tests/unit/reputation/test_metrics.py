@@ -239,7 +239,7 @@ class TestRareOnes:
         for metric in ("unanswered-asks", "unanswered-reports"):
             assert measure(metric, windows) == (0, 0, 0.0, 0)
         windows.reported().report("asked by itself", 0, None, 100)
-        windows.reported().ask("by an operator", 0, 200)
+        windows.reported().ask("by an operator", 0, 200, 0)
         windows.reported().report("asked by itself, too", 0, None, 100)
         after = 48 * 3600
         assert measure("unanswered-reports", windows, now_s=after + 99)[0] == 0

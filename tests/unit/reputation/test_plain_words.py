@@ -67,7 +67,7 @@ def test_a_rate_is_told_with_how_sure_we_are(policy: Policy) -> None:
     recipients = rule(policy, "invalid-recipients")
     assert sentence(recipients) == (
         "when at least 3 recipients in 7 days do not exist "
-        "and we can be 99 % sure that more than 5 % of its recipients do not"
+        "and we can be 99.5 % sure that more than 5 % of its recipients do not"
     )
     assert sentence(recipients, recipients.suspend).endswith(
         "; without the 2 domains that fail most, the rest lies above the throttle bar too, with 90 % confidence"
@@ -120,7 +120,7 @@ def test_one_domain_is_told_in_the_singular_and_a_chance_nobody_can_imagine_not_
 
 def test_boundaries_are_told_for_rates_from_the_fewest_events_on(policy: Policy) -> None:
     recipients, traps = rule(policy, "invalid-recipients"), rule(policy, "spam-traps")
-    assert boundaries(recipients, recipients.throttle) == [(3, 15), (4, 24), (5, 34), (10, 92), (20, 229)]
+    assert boundaries(recipients, recipients.throttle) == [(3, 14), (4, 22), (5, 31), (10, 86), (20, 218)]
     assert [k for k, _ in boundaries(traps, traps.throttle)] == [2, 3, 4, 5, 10, 20]
     assert boundaries(recipients, replace(recipients.throttle, above=1.0)) == []
     assert boundaries(rule(policy, "hourly-volume"), Bar(above=1, min_events=2)) == []

@@ -114,7 +114,7 @@ def test_a_policy_is_in_shadow_as_a_whole_or_by_rule(policy: Policy, shipped: st
         ("above = 0.05", "above = inf", "rules[0] (invalid-recipients): every threshold must be a finite number"),
         ("exit_below = 0.03", "exit_below = nan", "exit_below"),
         ("exit_below = 0.03", "exit_below = inf", "every threshold must be a finite number"),
-        ("confidence = 0.99, min_events = 3", "min_events = 3", "throttle: a rate needs a confidence on every bar"),
+        ("confidence = 0.995, min_events = 3", "min_events = 3", "throttle: a rate needs a confidence on every bar"),
         ("confidence = 0.985, min_events = 5", "min_events = 5", "suspend: a rate needs a confidence on every bar"),
         ("above = 3.0,", "above = 3.0, confidence = 0.95,", "confidence applies to rates only"),
         ("elsewhere_confidence = 0.90", "", "suspend: elsewhere needs the rule's elsewhere_confidence"),
@@ -145,6 +145,38 @@ def test_a_policy_nobody_could_be_judged_by_is_refused_naming_key_and_fix(
         parse_policy(changed(shipped, old, new))
     assert str(caught.value).startswith("policy: ")
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('name = "default"', f'name = "{"é" * 513}"', "name: 1026 bytes are too long to be shown; 1024 are the most"),
+        ('source = "', f'source = "{"x" * 8192}', "source: "),
+        ('summary = "', f'summary = "{"x" * 4096}', "a label's reason may hold 4096; shorten this one"),
+        ("min_events = 3 }", "min_events = 9007199254740992 }", "min_events"),
+    ],
+)
+def test_what_no_answer_could_hold_is_refused_at_its_line(shipped: str, old: str, new: str, words: str) -> None:
+    text = changed(shipped, old, new)
+    line = text[: text.index(new)].count("\n") + 1
+    with pytest.raises(Misconfigured, match=rf"^policy: line {line}: ") as caught:
+        parse_policy(text)
+    assert words in str(caught.value)
+
+
+def test_a_text_too_long_to_be_shown_is_refused(shipped: str) -> None:
+    padded = shipped + "#" * (262_144 - len(shipped.encode()))
+    assert parse_policy(padded).name == "default"
+    with pytest.raises(Misconfigured, match="262145 bytes are too long to be shown; 262144 are the most"):
+        parse_policy(padded + "#")
+
+
+def test_more_rules_than_an_answer_can_hold_are_refused(shipped: str) -> None:
+    head, *rules = shipped.split("[[rules]]")
+    many = [rules[0].replace('"invalid-recipients"', f'"r{number}"', 1) for number in range(101)]
+    assert len(parse_policy("[[rules]]".join([head, *many[:100]])).rules) == 100
+    with pytest.raises(Misconfigured, match="rules"):
+        parse_policy("[[rules]]".join([head, *many]))
 
 
 def test_a_throttle_that_is_not_there_at_all_is_said_once(shipped: str) -> None:

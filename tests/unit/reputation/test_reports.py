@@ -33,13 +33,13 @@ class TestTheClock:
     def test_an_operator_s_question_starts_it(self, now_s: int, late: int) -> None:
         reports = AbuseReports()
         reports.report("r", 0, "spam", None)
-        reports.ask("q", 10, 10)
+        reports.ask("q", 10, 10, 0)
         assert overdue(reports, now_s) == (late, 0)
         assert reports.deadlines(WITHIN_S) == [WITHIN_S + 10]
 
     def test_a_question_needs_no_report(self) -> None:
         reports = AbuseReports()
-        reports.ask("q", 10, 10)
+        reports.ask("q", 10, 10, 0)
         assert [report.id for report in reports.open(0)] == ["q"]
         assert overdue(reports, WITHIN_S + 10) == (1, 0)
 
@@ -47,21 +47,41 @@ class TestTheClock:
         reports = AbuseReports()
         for n in range(3):
             reports.report(f"r{n}", n, None, None)
-        reports.ask("q", 10, 10)
+        reports.ask("q", 10, 10, 0)
         assert [report.id for report in reports.open(0)] == ["r0", "r1", "r2"]
         assert overdue(reports, WITHIN_S + 10) == (3, 0)
 
-    def test_asking_again_does_not_stop_the_clock_that_runs(self) -> None:
+    @pytest.mark.parametrize("reported", [True, False])
+    def test_asking_again_starts_no_second_clock_while_the_first_runs(self, reported: bool) -> None:
         reports = AbuseReports()
-        reports.report("r", 0, None, None)
-        reports.ask("q1", 10, 10)
-        reports.ask("q2", 20, 20)
-        assert sorted(reports.deadlines(WITHIN_S)) == [WITHIN_S + 10, WITHIN_S + 20]
+        if reported:
+            reports.report("r", 0, None, None)
+        reports.ask("q1", 10, 10, 0)
+        reports.ask("q2", 20, 20, 0)
+        assert reports.deadlines(WITHIN_S) == [WITHIN_S + 10]
         assert overdue(reports, WITHIN_S + 10) == (1, 0)
+        assert [report.asked_by for report in reports.asked(0)] == ["q1"]
+
+    def test_asking_again_is_about_what_was_reported_since(self) -> None:
+        reports = AbuseReports()
+        reports.ask("q1", 10, 10, 0)
+        reports.report("r", 15, None, None)
+        reports.ask("q2", 20, 20, 0)
+        assert sorted(reports.deadlines(WITHIN_S)) == [WITHIN_S + 10, WITHIN_S + 20]
+        assert [report.asked_by for report in reports.asked(0)] == ["q1", "q2"]
+
+    def test_what_was_answered_or_counts_no_more_may_be_asked_anew(self) -> None:
+        reports = AbuseReports()
+        reports.ask("q1", 10, 10, 0)
+        reports.ask("q2", 20, 20, 11)
+        assert [report.id for report in reports.open(0)] == ["q1", "q2"]
+        reports.answer(25)
+        reports.ask("q3", 30, 30, 0)
+        assert [report.id for report in reports.open(0)] == ["q3"]
 
     def test_the_clock_may_start_later_than_the_question(self) -> None:
         reports = AbuseReports()
-        reports.ask("q", 10, 3_600)
+        reports.ask("q", 10, 3_600, 0)
         assert (overdue(reports, WITHIN_S + 10), overdue(reports, WITHIN_S + 3_600)) == ((0, 0), (1, 0))
         reports.answer(11)
         assert overdue(reports, 10**9) == (0, 0), "an answer needs not wait for it"
@@ -75,7 +95,7 @@ class TestTheClock:
         """From then on a human stands behind the question, and the member has the whole term for it."""
         reports = AbuseReports()
         reports.report("r", 0, None, 0)
-        reports.ask("q", 40 * HOUR_S, 40 * HOUR_S)
+        reports.ask("q", 40 * HOUR_S, 40 * HOUR_S, 0)
         assert overdue(reports, WITHIN_S) == (0, 0)
         assert overdue(reports, 40 * HOUR_S + WITHIN_S) == (1, 0)
 
@@ -92,7 +112,7 @@ class TestTheWindow:
         reports = AbuseReports()
         reports.report("r", 0, None, None)
         asked = 29 * DAY_S
-        reports.ask("q", asked, asked)
+        reports.ask("q", asked, asked, 0)
         now = asked + WITHIN_S
         assert overdue(reports, now, since_s=now - 30 * DAY_S) == (1, 0)
         assert overdue(reports, asked + 31 * DAY_S, since_s=asked + DAY_S) == (0, 0)
@@ -102,7 +122,7 @@ class TestTheAnswer:
     def test_it_answers_everything_known_by_then(self) -> None:
         reports = AbuseReports()
         reports.report("r", 0, None, 0)
-        reports.ask("q", 10, 10)
+        reports.ask("q", 10, 10, 0)
         reports.report("later", 30, None, 30)
         reports.answer(20)
         assert [report.id for report in reports.open(0)] == ["later"]
@@ -110,7 +130,7 @@ class TestTheAnswer:
 
     def test_the_first_answer_stays(self) -> None:
         reports = AbuseReports()
-        reports.ask("q", 10, 10)
+        reports.ask("q", 10, 10, 0)
         for at_s in (9, 20, 30):
             reports.answer(at_s)
         assert [report.answered_s for report in reports.reports] == [20]
@@ -119,7 +139,7 @@ class TestTheAnswer:
         reports = AbuseReports()
         reports.report("r", 0, None, None)
         reports.answer(5)
-        reports.ask("q", 10, 10)
+        reports.ask("q", 10, 10, 0)
         assert [report.id for report in reports.open(0)] == ["q"]
 
 
@@ -137,7 +157,7 @@ class TestFloods:
     @pytest.mark.parametrize("auto_ask", [False, True])
     def test_forged_reports_push_no_operator_s_question_out(self, auto_ask: bool) -> None:
         reports = AbuseReports()
-        reports.ask("q", 10, 10)
+        reports.ask("q", 10, 10, 0)
         self.flood(reports, auto_ask=auto_ask)
         assert "q" in [report.id for report in reports.open(0)]
         assert overdue(reports, WITHIN_S + 10)[0] == 1
@@ -145,14 +165,14 @@ class TestFloods:
     def test_not_even_where_nothing_but_questions_is_kept(self) -> None:
         reports = AbuseReports()
         for n in range(5):
-            reports.ask(f"q{n}", n, n)
+            reports.ask(f"q{n}", n, n, n)
         self.flood(reports)
         assert [report.id for report in reports.reports] == [f"q{n}" for n in range(5)]
 
     def test_a_report_asked_about_counts_as_a_question(self) -> None:
         reports = AbuseReports()
         reports.report("real", 0, None, None)
-        reports.ask("q", 10, 10)
+        reports.ask("q", 10, 10, 0)
         self.flood(reports)
         assert overdue(reports, WITHIN_S + 10)[0] == 1
 
@@ -168,7 +188,7 @@ class TestFloods:
     def test_questions_without_end_give_up_the_oldest(self) -> None:
         reports = AbuseReports()
         for n in range(8):
-            reports.ask(f"q{n}", n, n)
+            reports.ask(f"q{n}", n, n, n)
         assert [report.id for report in reports.reports] == ["q3", "q4", "q5", "q6", "q7"]
 
 

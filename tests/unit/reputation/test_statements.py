@@ -93,7 +93,7 @@ def test_a_rule_says_everything_it_decides(policy: Policy) -> None:
     sentences = told_of(policy, "invalid-recipients")
     assert sentences["mode"] == "rule invalid-recipients is in force"
     assert sentences["family"] == "invalid-recipients is one problem with every rule of the family recipients"
-    assert sentences["throttle.3"] == "invalid-recipients throttles at the third missing recipient of at most 15"
+    assert sentences["throttle.3"] == "invalid-recipients throttles at the third missing recipient of at most 14"
     assert sentences["suspend.20"] == "invalid-recipients suspends at the 20th missing recipient of at most 120"
     assert sentences["exit_below"].endswith("may end once under 3 % of its recipients do not exist")
     assert told_of(policy, "velocity")["suspend"] == "velocity suspends nobody by itself"
@@ -113,9 +113,9 @@ def test_a_rule_is_told_in_a_few_sentences(policy: Policy) -> None:
         next(rule for rule in policy.rules if rule.id == name) for name in ("invalid-recipients", "policy-blocks")
     )
     assert tell_rule(recipients).startswith(
-        "A member is throttled when at least 3 recipients in 7 days do not exist and we can be 99 % sure that more "
-        "than 5 % of its recipients do not; that is the third of at most 15, the fourth of at most 24, the fifth of at "
-        "most 34, the tenth of at most 92, the 20th of at most 229. A member is suspended when at least 5 "
+        "A member is throttled when at least 3 recipients in 7 days do not exist and we can be 99.5 % sure that more "
+        "than 5 % of its recipients do not; that is the third of at most 14, the fourth of at most 22, the fifth of at "
+        "most 31, the tenth of at most 86, the 20th of at most 218. A member is suspended when at least 5 "
     )
     assert tell_rule(recipients).endswith("The throttle may end once under 3 % of its recipients do not exist.")
     assert "the 20th of at most 380 where nobody else is refused. It suspends nobody by itself." in tell_rule(blocks)

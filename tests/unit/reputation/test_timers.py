@@ -152,7 +152,7 @@ class TestTurningPoints:
     def test_without_a_policy_labels_only_end(self) -> None:
         subject = Subject()
         subject.member.active["mail-throttled"] = label()
-        subject.windows.reported().ask("q", 0, 0)
+        subject.windows.reported().ask("q", 0, 0, 0)
         assert hours_of(subject, None) == [24]
 
     def test_what_is_only_pretended_turns_too(self, policy: Policy) -> None:
@@ -167,7 +167,7 @@ class TestTurningPoints:
         reports = subject.windows.reported()
         reports.report("r", noon_s, None, None)
         assert hours_of(subject, policy) == []
-        reports.ask("q", noon_s + 3600, noon_s + 3600)
+        reports.ask("q", noon_s + 3600, noon_s + 3600, 0)
         assert hours_of(subject, policy) == [49]
         reports.answer(noon_s + 7200)
         assert hours_of(subject, policy) == []

@@ -21,6 +21,8 @@ from labeler.atproto.label import Label, sign_label
 from labeler.atproto.service_auth import AuthPolicy
 from labeler.errors import Corrupt, Unavailable
 from labeler.moderation.audit import AuditEntry
+from labeler.moderation.cases import CaseBook
+from labeler.moderation.history import History
 from labeler.ports import Entry
 from labeler.reputation.canary import Canary
 from labeler.reputation.inputs import Input
@@ -44,12 +46,13 @@ from labeler.service.identity import Identity
 from labeler.service.ingest import Ingest
 from labeler.service.landing import landing
 from labeler.service.observe import Metrics
-from labeler.service.operator import EmitEvent
-from labeler.service.override import SetOverride
+from labeler.service.operator.ask_member import AskMember
+from labeler.service.operator.desk import Desk
+from labeler.service.operator.emit_event import EmitEvent
+from labeler.service.operator.set_override import SetOverride
 from labeler.service.oversight import Oversight
 from labeler.service.pipeline import Pipeline
 from labeler.service.query import Labels
-from labeler.service.question import AskMember
 from labeler.service.rate import Rate, RateLimits
 from labeler.service.recover import recover
 from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
@@ -162,13 +165,17 @@ class Service:
     async def start(self) -> None:
         bounds = await self.labels.bounds()
         intake = Intake()
-        oversight = Oversight(self.judge, self.metrics, self.clock, self.canary)
+        self.cases, self.history = CaseBook([timedelta(hours=hours) for hours in (24, 48, 72)]), History()
+        oversight = self.oversight = Oversight(
+            self.judge, self.metrics, self.clock, self.cases, self.history, self.canary
+        )
         recovered = await recover(self.telemetry, bounds.checkpoint, oversight, intake)
         self.ingest = Ingest(self.telemetry, intake, self.clock, self.arrived, self.metrics, recovered)
         pen = Pen(Signer(), DID)
         self.pipeline = Pipeline(
             self.telemetry, self.labels, oversight, pen, self.clock, self.arrived, self.published, self.metrics
         )
+        self.desk = Desk(self.judge, self.cases, self.ingest, self.pipeline, timedelta(hours=24))
         self.pipeline.start(bounds.checkpoint, bounds.head)
         self.streams = Streams(self.labels, self.published, LEXICONS, self.metrics, self.limits)
         self.health = Health(self.telemetry, self.labels, self.ingest, self.pipeline, self.clock, self.metrics)
@@ -229,14 +236,14 @@ class Service:
                 ListAudit(self.labels).answer, lambda caller: require_operator(caller, Role.TRIAGE), checked=True
             ),
             "tools.ozone.moderation.emitEvent": Procedure(
-                EmitEvent(self.ingest, self.pipeline).answer, lambda caller: require_operator(caller, Role.TRIAGE)
+                EmitEvent(self.desk).answer, lambda caller: require_operator(caller, Role.TRIAGE)
             ),
             "email.atmos.operator.askMember": Procedure(
-                AskMember(self.judge, self.ingest, self.pipeline).answer,
+                AskMember(self.desk).answer,
                 lambda caller: require_operator(caller, Role.MODERATOR),
             ),
             "email.atmos.operator.setOverride": Procedure(
-                SetOverride(self.judge, self.ingest, self.pipeline).answer,
+                SetOverride(self.desk).answer,
                 lambda caller: require_operator(caller, Role.ADMIN),
             ),
         }
@@ -294,6 +301,17 @@ class Service:
             "POST", "/xrpc/tools.ozone.moderation.emitEvent", json=sent | body, token=token
         )
         return status, answer
+
+    async def tell(self, nsid: str, token: str | None, **body: Any) -> tuple[int, Any]:
+        """Call a procedure about did:plc:alice, or whom the body names."""
+        status, answer, _ = await self.call("POST", f"/xrpc/{nsid}", json={"did": "did:plc:alice"} | body, token=token)
+        return status, answer
+
+    async def standing(self, token: str | None = "triage", did: str = "did:plc:alice") -> Any:
+        """Where a member stands, as an operator sees it unless `token` is another's or nobody's."""
+        status, body, _ = await self.call("GET", f"/xrpc/email.atmos.reputation.getStanding?did={did}", token=token)
+        assert status == 200, body
+        return body
 
     async def query(self, **params: Any) -> tuple[int, Any]:
         async with self.session.get("/xrpc/com.atproto.label.queryLabels", params=params) as answer:

@@ -8,7 +8,7 @@ import pytest
 
 from labeler.adapters.did_static import StaticDids
 from labeler.errors import BadInput, LabelerError, Unavailable
-from labeler.service import did_cache
+from labeler.service import look_ups
 from labeler.service.did_cache import CachedDids
 from labeler.service.observe import Metrics
 
@@ -85,7 +85,7 @@ async def test_a_document_is_remembered_for_five_minutes_at_most(
     later(2)
     await dids.resolve(ALICE)
     assert source.asked == [ALICE, ALICE]
-    assert did_cache.KEEP_SECONDS <= 300
+    assert look_ups.KEEP_SECONDS <= 300
 
 
 @pytest.mark.row(211, 212)
@@ -94,7 +94,7 @@ async def test_failures_are_remembered_for_less(
 ) -> None:
     for _ in range(3):
         assert await refusal(dids, "did:plc:nobody") is BadInput
-    later(did_cache.KEEP_REFUSED_SECONDS + 1)
+    later(look_ups.KEEP_REFUSED_SECONDS + 1)
     assert await refusal(dids, "did:plc:nobody") is BadInput
     assert source.asked == ["did:plc:nobody"] * 2
     source.broken = True
@@ -102,7 +102,7 @@ async def test_failures_are_remembered_for_less(
         assert await refusal(dids, ALICE) is Unavailable
     assert source.asked.count(ALICE) == 1
     source.broken = False
-    later(did_cache.KEEP_UNAVAILABLE_SECONDS + 1)
+    later(look_ups.KEEP_UNAVAILABLE_SECONDS + 1)
     assert await dids.resolve(ALICE) == {"id": ALICE}
     results = {
         result: metrics.registry.get_sample_value("labeler_did_lookups_total", {"result": result})
@@ -135,7 +135,7 @@ async def test_a_refresh_of_one_did_happens_once_in_thirty_seconds(
     later(2)
     await dids.resolve(ALICE, refresh=True)
     assert len(source.asked) == 3
-    assert did_cache.REFRESH_SECONDS == 30
+    assert look_ups.REFRESH_SECONDS == 30
 
 
 @pytest.mark.row(210)
@@ -181,15 +181,15 @@ async def test_many_who_ask_at_once_are_one_look_up(dids: CachedDids, source: Ga
 async def test_strangers_wait_for_each_other_and_nobody_else_for_them(
     dids: CachedDids, source: GatedDids, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(did_cache, "QUEUE_SECONDS", 0.1)
+    monkeypatch.setattr(look_ups, "QUEUE_SECONDS", 0.1)
     source.gate.clear()
     strangers = [asyncio.create_task(dids.resolve(f"did:web:s{number}.example.com")) for number in range(40)]
     done, pending = await asyncio.wait(strangers, timeout=0.4)
     assert {type(task.exception()) for task in done} == {Unavailable}
-    assert len(pending) == source.most == did_cache.STRANGERS_AT_ONCE
+    assert len(pending) == source.most == look_ups.STRANGERS_AT_ONCE
     known = asyncio.create_task(dids.resolve("did:web:known.example.com"))
     await asyncio.sleep(0.01)
-    assert source.open == did_cache.STRANGERS_AT_ONCE + 1
+    assert source.open == look_ups.STRANGERS_AT_ONCE + 1
     source.gate.set()
     await asyncio.gather(known, *strangers, return_exceptions=True)
 
@@ -197,13 +197,14 @@ async def test_strangers_wait_for_each_other_and_nobody_else_for_them(
 async def test_what_is_remembered_is_bounded_in_bytes(
     dids: CachedDids, source: GatedDids, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(did_cache, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(look_ups, "MAX_BYTES", 10_000)
+    known = dids._look_ups
     for number in range(100):
         did = f"did:web:s{number}.example.com"
         source.documents[did] = {"id": did, "padding": "x" * 1000}
         await dids.resolve(did)
         await refusal(dids, f"did:web:none{number}.example.com")
-        assert dids._bytes == sum(entry.size for entry in dids._entries.values()) <= 10_000
+        assert known._bytes == sum(entry.size for entry in known._entries.values()) <= 10_000
     source.asked.clear()
     await dids.resolve("did:web:s99.example.com")
     assert source.asked == []

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labeler.service import operator, pipeline
+from labeler.service import pipeline
+from labeler.service.operator import desk
 from labeler.service.schema import load_lexicons
 
 if TYPE_CHECKING:
@@ -116,9 +117,9 @@ async def test_what_cannot_be_decided_is_400_and_leaves_no_trace(service: "Servi
 
 
 async def test_zero_hours_mean_without_an_end(service: "Service") -> None:
-    await service.emit(event=label_event(["mail-removed"], durationInHours=0))
+    await service.emit(event=label_event(["mail-suspended"], durationInHours=0))
     _, body = await service.query(uriPatterns="did:plc:alice")
-    assert "exp" not in next(label for label in body["labels"] if label["val"] == "mail-removed")
+    assert "exp" not in next(label for label in body["labels"] if label["val"] == "mail-suspended")
 
 
 @pytest.mark.row(74)
@@ -161,7 +162,7 @@ async def test_a_decision_is_answered_even_when_its_labels_must_wait(
     service: "Service", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The decision is durable: a 503 would make the operator send it again."""
-    monkeypatch.setattr(operator, "PUBLISH_SECONDS", 0.05)
+    monkeypatch.setattr(desk, "PUBLISH_SECONDS", 0.05)
     monkeypatch.setattr(pipeline, "RETRY_SECONDS", 0.02)
     service.labels.broken = True
     status, _ = await service.emit()

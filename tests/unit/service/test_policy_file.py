@@ -18,13 +18,13 @@ POLICY = Path("labeler/policy.toml").read_text(encoding="utf-8")
 class Watched:
     """A policy file under watch, and every text it led to."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, canary: bool = False) -> None:
+        self.path, self.canary = path, canary
         self.path.write_text(POLICY)
         self.activated: list[str] = []
         self.away = False
         self.metrics = Metrics()
-        self.file = PolicyFile(path, self._activate, self.metrics)
+        self.file = PolicyFile(path, self._activate, self.metrics, canary=canary)
         self._news = asyncio.Event()
 
     async def _activate(self, text: str) -> int:
@@ -41,12 +41,14 @@ class Watched:
     @property
     def alarm(self) -> float | None:
         """Whether monitoring is told that the file is not the policy in force."""
-        return self.metrics.registry.get_sample_value("labeler_policy_refused")
+        name = "labeler_canary_policy_refused" if self.canary else "labeler_policy_refused"
+        return self.metrics.registry.get_sample_value(name)
 
     async def refused(self) -> None:
         """Wait until a text was looked at and refused."""
         async with asyncio.timeout(5):
-            name, labels = "labeler_policy_loads_total", {"result": "refused"}
+            name = "labeler_canary_policy_loads_total" if self.canary else "labeler_policy_loads_total"
+            labels = {"result": "refused"}
             while not self.metrics.registry.get_sample_value(name, labels):  # noqa: ASYNC110 - a counter
                 await asyncio.sleep(0.005)
 
@@ -112,6 +114,23 @@ async def test_going_back_to_the_policy_in_force_ends_the_alarm_too(watched: Wat
         while watched.alarm:  # noqa: ASYNC110 - a gauge
             await asyncio.sleep(0.005)
     assert watched.activated == []
+
+
+async def test_the_file_of_a_canary_is_followed_alike_with_an_alarm_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(policy_file, "POLL_SECONDS", 0.01)
+    watched = Watched(tmp_path / "canary.toml", canary=True)
+    watching = asyncio.create_task(watched.file.watch(POLICY))
+    watched.path.write_text("name = ")
+    await watched.refused()
+    assert (watched.alarm, watched.activated) == (1, [])
+    assert watched.metrics.registry.get_sample_value("labeler_policy_refused") == 0
+    assert "the canary policy stays as it was: " in caplog.text
+    watched.path.write_text(POLICY + "# mended\n")
+    await watched.news()
+    watching.cancel()
+    assert watched.activated == [POLICY + "# mended\n"]
 
 
 async def test_a_deleted_file_keeps_the_old_policy(watched: Watched) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from labeler.atproto.cbor import cid_of, encode
 from labeler.reputation.policy import parse_policy
+from labeler.service.schema import load_lexicons
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Service
@@ -16,33 +17,60 @@ EVIDENCE = "/xrpc/email.atmos.reputation.getEvidence"
 POLICY = "/xrpc/email.atmos.reputation.getPolicy"
 
 
-async def standing(service: "Service", token: str | None = None, did: str = "did:plc:alice") -> Any:
-    status, body, _ = await service.call("GET", f"{STANDING}?did={did}", token=token)
+def at_every_bound(text: str) -> str:
+    """The policy with the longest texts, most rules and largest numbers that it may have."""
+    head, *rules = text.split("[[rules]]")
+    (rule,) = [rule for rule in rules if 'id = "complaints"' in rule]
+    lines = [line for line in rule.splitlines() if not line.startswith(("id", "family", "summary", "source"))]
+    many, left = [], 4096
+    for number in range(100):
+        summary = "s" * ((left - 2 * (99 - number)) // (100 - number))
+        left -= len(summary) + 2
+        name = f"r{number}".ljust(64, "-")
+        texts = {"id": name, "family": name, "summary": summary, "source": "ö" * 4096 if number < 20 else ""}
+        many.append("\n".join([*(f'{key} = "{value}"' for key, value in texts.items()), *lines, ""]))
+    text = "[[rules]]\n".join([head, *many]).replace('name = "default"', f'name = "{"é" * 512}"')
+    for few, most in (
+        ("min_events = 3", f"min_events = {2**53 - 1}"),
+        ("hourly_cap = 20", f"hourly_cap = {2**53 - 1}"),
+    ):
+        assert few in text
+        text = text.replace(few, most)
+    return text + "#" * (262_144 - len(text.encode()))
+
+
+async def test_a_policy_at_every_bound_is_shown(service: "Service") -> None:
+    policy = at_every_bound(service.policy_text)
+    await service.pipeline.reached(await service.ingest.activate(policy))
+    status, body, _ = await service.call("GET", POLICY)
     assert status == 200, body
-    return body
+    load_lexicons().check_output(POLICY.rpartition("/")[2], body)
+    assert (body["policy"], len(body["rules"]), len(body["name"].encode())) == (policy, 100, 1024)
+    assert len("; ".join(rule["summary"] for rule in body["rules"])) == 4096
+    assert max(len(rule["source"].encode()) for rule in body["rules"]) == 8192
 
 
 async def test_a_did_nobody_mentioned_stands_unknown(service: "Service") -> None:
-    body = await standing(service)
+    body = await service.standing(None)
     assert (body["did"], body["standing"], body["labels"]) == ("did:plc:alice", "unknown", [])
 
 
 async def test_telemetry_makes_a_member_known(service: "Service", event: Any) -> None:
     await service.submit(event(1))
     await service.pipeline.reached(service.ingest.position)
-    assert (await standing(service))["standing"] == "warming"
+    assert (await service.standing(None))["standing"] == "warming"
 
 
 @pytest.mark.row(309)
 async def test_the_public_sees_the_state_and_operators_the_numbers(service: "Service", event: Any) -> None:
     await service.submit(event(1))
     await service.emit()
-    public, full = await standing(service), await standing(service, "triage")
+    public, full = await service.standing(None), await service.standing("triage")
     assert public["standing"] == full["standing"] == "throttled"
     assert [label["val"] for label in public["labels"]] == ["mail-throttled"]
     assert {"findings", "headroom", "clears"} <= set(full)
     assert not {"findings", "headroom", "clears"} & set(public)
-    assert await standing(service, "relay") == public
+    assert await service.standing("relay") == public
 
 
 async def test_the_public_part_is_these_fields_and_no_others(service: "Service", event: Any) -> None:
@@ -52,7 +80,7 @@ async def test_the_public_part_is_these_fields_and_no_others(service: "Service",
     await service.emit()
     override = {"did": "did:plc:alice", "exempt": ["velocity"]}
     await service.call("POST", "/xrpc/email.atmos.operator.setOverride", json=override, token="admin")
-    public, full = await standing(service), await standing(service, "triage")
+    public, full = await service.standing(None), await service.standing("triage")
     assert set(public) == {"did", "standing", "labels", "tier", "hourlyCap", "dailyCap"}
     assert {frozenset(label) for label in public["labels"]} == {frozenset({"val", "cts"})}
     assert [report["category"] for report in full["reports"]] == ["phishing"]
@@ -73,7 +101,7 @@ async def test_numbers_below_zero_and_words_in_any_script_can_be_answered(servic
     assert (status, body["rejected"]) == (200, [])
     await service.pipeline.reached(service.ingest.position)
     for did in ("did:plc:alice", "did:plc:bob"):
-        full = await standing(service, "triage", did)
+        full = await service.standing("triage", did)
         assert {finding["rule"] for finding in full["findings"]} >= {"policy-blocks", "invalid-recipients"}
 
 
@@ -167,7 +195,7 @@ async def test_the_rules_are_public_with_their_bars(service: "Service") -> None:
         "windowSeconds": 7 * 86_400,
         "summary": "too many recipients do not exist",
         "source": rules["invalid-recipients"]["source"],
-        "throttle": {"thresholdPpm": 50_000, "minEvents": 3, "confidencePpm": 990_000},
+        "throttle": {"thresholdPpm": 50_000, "minEvents": 3, "confidencePpm": 995_000},
         "suspend": {"thresholdPpm": 100_000, "minEvents": 5, "confidencePpm": 985_000},
         "exitBelowPpm": 30_000,
     }

@@ -4,7 +4,7 @@ import pytest
 
 from labeler.simulation.passage import Outcome
 from labeler.simulation.populations import NAMED, POPULATIONS, VOLUMES
-from labeler.simulation.runs import LABELER, Task, activated_policy, cells, generator, tasks, work
+from labeler.simulation.runs import FEWEST_RUNS, LABELER, Task, activated_policy, cells, generator, looks, tasks, work
 
 
 def outcomes(policy: str, first: int, last: int, *, seed: int = 5) -> list[Outcome]:
@@ -37,6 +37,18 @@ def test_without_a_number_each_cell_gets_what_is_quickly_done() -> None:
     few = {(cell.population, cell.volume): cell.runs for cell in cells(POPULATIONS, [], None, 30)}
     assert few["honest", 10] > few["honest", 10_000] >= 6
     assert few["honest", 200] > few["forged-bounces", 200]
+
+
+def test_a_budget_gives_fewer_runs_only_where_they_are_dear() -> None:
+    asked = cells(POPULATIONS, [], 1_000, 30)
+    bounded = cells(POPULATIONS, [], 1_000, 30, 20.0)
+    assert {cell.runs for cell in asked} == {1_000}
+    runs = {(cell.population, cell.volume): cell.runs for cell in bounded}
+    assert runs["few-complaints", 200] == runs["honest", 10] == 1_000
+    assert FEWEST_RUNS < runs["snowshoe", 50] < runs["honest", 10_000] < 1_000
+    assert all(looks(cell, 30) <= 20.0 * 12_000 for cell in bounded)
+    assert {cell.runs for cell in cells(POPULATIONS, [], 1_000, 30, 0.001)} == {FEWEST_RUNS}
+    assert {cell.runs for cell in cells(POPULATIONS, [], 3, 30, 0.001)} == {3}, "never more than asked for"
 
 
 def test_volumes_may_be_chosen() -> None:

@@ -7,7 +7,7 @@ import pytest
 from labeler.simulation.goals import NONE, Goal
 from labeler.simulation.passage import Outcome
 from labeler.simulation.populations import POPULATIONS
-from labeler.simulation.tally import Tally, Verdict
+from labeler.simulation.tally import Check, Tally, Verdict
 
 
 def outcome(throttled: int | None = None, suspended: int | None = None, transitions: int = 0) -> Outcome:
@@ -64,6 +64,23 @@ def test_within_asks_it_of_nearly_all() -> None:
     found = [outcome(20, 60) for _ in range(99)]
     assert set(verdicts([*found, outcome(41, None)], goal).values()) == {Verdict.MET}
     assert set(verdicts([outcome(41, None)] * 10, goal).values()) == {Verdict.MISSED}
+
+
+@pytest.mark.parametrize(
+    ("goal", "stopped", "n"), [(Goal(false_throttle=0.01), 2, 100), (Goal(median_throttle=15), 20, 50)]
+)
+def test_about_so_many_more_members_would_decide_what_is_open(goal: Goal, stopped: int, n: int) -> None:
+    def checked(times: int) -> Check:
+        found = [outcome(1 if number % n < stopped else None) for number in range(n * times)]
+        (check,) = Tally(found).checks(goal, 30)
+        return check
+
+    check = checked(1)
+    assert check.verdict is Verdict.OPEN
+    times = (n + check.undecided) / n
+    assert checked(math.floor(times / 2)).verdict is Verdict.OPEN
+    assert checked(math.ceil(times * 2)).verdict is Verdict.MISSED
+    assert checked(math.ceil(times * 2)).undecided == 0
 
 
 def test_changes_are_held_as_a_mean_of_thirty_days() -> None:

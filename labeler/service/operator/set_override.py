@@ -7,37 +7,27 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from labeler.atproto.syntax import format_datetime
-from labeler.errors import Unavailable
 from labeler.reputation.decisions import Grant
 from labeler.reputation.inputs import Override
-from labeler.reputation.judge import Judge
 from labeler.service.access import Operator, Role, require_operator
 from labeler.service.http import Call
-from labeler.service.ingest import Ingest
-from labeler.service.operator import taken_in
-from labeler.service.pipeline import Pipeline
+from labeler.service.operator.desk import Desk
 
 
 class SetOverride:
-    """The method, with its way to the input log and back from the pipeline. The judge knows which rules there are."""
+    """The method, around the desk."""
 
-    def __init__(self, judge: Judge, ingest: Ingest, pipeline: Pipeline) -> None:
-        self._judge = judge
-        self._ingest = ingest
-        self._pipeline = pipeline
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
     async def answer(self, call: Call) -> dict[str, Any]:
         """Grant, or take back; answer with what stands then. Raises `BadInput`, `Unavailable`."""
         operator, body = require_operator(call.caller, Role.ADMIN), call.body
-        policy = self._judge.policy
-        if policy is None:
-            raise Unavailable("no policy is in force yet, so there are no rules to except")
 
         def draft(received: datetime) -> Override:
             return _drafted(operator, body, received)
 
-        override, position = await self._ingest.override(draft, [rule.id for rule in policy.rules])
-        await taken_in(self._pipeline, position)
+        override, position = await self._desk.override(operator, draft)
         answer: dict[str, Any] = {
             "id": position,
             "did": override.did,

@@ -1,0 +1,1 @@
+"""What operators do, in one place: the XRPC doors, the console and the command line call `desk` and nothing else."""

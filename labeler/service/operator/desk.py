@@ -1,0 +1,288 @@
+"""The operators' desk: every decision a human makes, checked and written to the input log.
+
+Rule 1: a door translates, the desk decides who may do what. Rule 2: whoever decides on a case says which revision of it
+was looked at; of two who decide at once one is told so. Rule 3: an answer is given once the fold has taken the word in
+and its labels are published.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from labeler.errors import BadInput, Unavailable
+from labeler.moderation.cases import Case, CaseBook, CaseKind
+from labeler.reputation.definitions import MAIL_REMOVED
+from labeler.reputation.inputs import Automation, CaseAction, Decision, Override, Question
+from labeler.reputation.judge import ENFORCE, PAUSE, SHADOW, Judge, question_id
+from labeler.reputation.policy import Policy
+from labeler.service.access import Operator, Role, require_operator
+from labeler.service.ingest import Ingest
+from labeler.service.operator.resolutions import Resolution, resolved
+from labeler.service.pipeline import Pipeline
+
+MAX_COMMENT_BYTES: Final = 4_000  # it becomes the reason in an evidence record
+MAX_TAGS: Final = 20
+MAX_TAG_BYTES: Final = 64
+PUBLISH_SECONDS: Final = 30.0  # how long an answer waits for the labels
+
+NEEDED: Final = {
+    "label": Role.MODERATOR,
+    "comment": Role.TRIAGE,
+    "acknowledge": Role.TRIAGE,
+    "escalate": Role.TRIAGE,
+    "tag": Role.TRIAGE,
+    "mute": Role.TRIAGE,
+    "unmute": Role.TRIAGE,
+    "resolve-appeal": Role.MODERATOR,
+}
+"""Events about a member, and the role each needs."""
+
+ACTS: Final = {
+    "claim": Role.TRIAGE,
+    "release": Role.TRIAGE,
+    "comment": Role.TRIAGE,
+    "resolve": Role.MODERATOR,
+    "reopen": Role.MODERATOR,
+}
+"""Actions on a case, and the role each needs."""
+
+
+class Event(NamedTuple):
+    """What an operator says about a member. `hours` None: until further notice."""
+
+    kind: str
+    did: str
+    apply: tuple[str, ...] = ()
+    negate: tuple[str, ...] = ()
+    hours: int | None = None
+    comment: str | None = None
+    external_id: str | None = None
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+
+
+class Desk:
+    """Takes operators' words. `removal_delay`: after it the admin who proposed a removal may confirm it alone."""
+
+    def __init__(
+        self, judge: Judge, cases: CaseBook, ingest: Ingest, pipeline: Pipeline, removal_delay: timedelta
+    ) -> None:
+        self._judge = judge
+        self._cases = cases
+        self._ingest = ingest
+        self._pipeline = pipeline
+        self._removal_delay = removal_delay
+
+    async def decide(self, operator: Operator, event: Event) -> tuple[Decision, int]:
+        """Write an event about a member. A removal takes two: the first proposes, the second confirms.
+
+        Raises `BadInput`, `Unavailable`.
+        """
+        require_operator(operator, NEEDED[event.kind])
+        _check_words(event.comment, (*event.add_tags, *event.remove_tags))
+        if MAIL_REMOVED in event.apply:
+            require_operator(operator, Role.ADMIN)
+            if event.apply != (MAIL_REMOVED,) or event.negate or event.hours is not None:
+                raise BadInput(f"{MAIL_REMOVED} stands alone and has no end: what else there is, it takes back itself.")
+            proposed = self._cases.find_open(CaseKind.REMOVAL, event.did)
+            step = self.propose_removal if proposed is None else self.confirm_removal
+            return await step(operator, event.did, event.comment, event.external_id)
+
+        def draft(received: datetime) -> Decision:
+            return Decision(
+                received,
+                operator.did,
+                event.did,
+                event.kind,
+                event.apply,
+                event.negate,
+                event.hours,
+                event.comment,
+                event.external_id,
+                event.add_tags,
+                event.remove_tags,
+            )
+
+        return await self._decided(draft)
+
+    async def propose_removal(
+        self, operator: Operator, did: str, comment: str | None = None, external_id: str | None = None
+    ) -> tuple[Decision, int]:
+        """Propose that a member be removed: a case opens, and nothing else happens.
+
+        Raises `BadInput` (AlreadyProposed), `Unavailable`.
+        """
+        require_operator(operator, Role.ADMIN)
+        _check_words(comment)
+
+        def draft(received: datetime) -> Decision:
+            if self._cases.find_open(CaseKind.REMOVAL, did) is not None:
+                raise BadInput("The removal of this member was proposed already; confirm it.", name="AlreadyProposed")
+            return Decision(received, operator.did, did, "propose-removal", comment=comment, external_id=external_id)
+
+        return await self._decided(draft)
+
+    async def confirm_removal(
+        self, operator: Operator, did: str, comment: str | None = None, external_id: str | None = None
+    ) -> tuple[Decision, int]:
+        """Remove a member whose removal another admin proposed, or the same one long enough ago.
+
+        Raises `BadInput` (NotProposed, NeedsAnother), `Unavailable`.
+        """
+        require_operator(operator, Role.ADMIN)
+        _check_words(comment)
+
+        def draft(received: datetime) -> Decision:
+            case = self._cases.find_open(CaseKind.REMOVAL, did)
+            if case is None:
+                raise BadInput("Nobody proposed to remove this member; propose it first.", name="NotProposed")
+            alone_from = case.opened + self._removal_delay
+            if case.entries[0].actor == operator.did and received < alone_from:
+                message = (
+                    f"Another admin must confirm a removal; you may yourself from {alone_from:%Y-%m-%dT%H:%MZ} on."
+                )
+                raise BadInput(message, name="NeedsAnother", status=403)
+            return Decision(
+                received,
+                operator.did,
+                did,
+                "confirm-removal",
+                (MAIL_REMOVED,),
+                comment=comment,
+                external_id=external_id,
+            )
+
+        return await self._decided(draft)
+
+    async def act(
+        self, operator: Operator, number: int, act: str, *, comment: str | None = None, revision: int | None = None
+    ) -> tuple[CaseAction, int]:
+        """Claim, release, comment on or reopen a case; `revision` None: whatever it is now.
+
+        Raises `BadInput` (CaseNotFound, CaseChanged, CaseClosed, CaseOpen), `Unavailable`.
+        """
+        require_operator(operator, ACTS[act])
+        _check_words(comment)
+
+        def draft(received: datetime) -> CaseAction:
+            case = self.case(number)
+            if act == "reopen" and case.closed is None:
+                raise BadInput(f"Case {number} is open.", name="CaseOpen")
+            if act in {"claim", "release"} and case.closed is not None:
+                raise BadInput(f"Case {number} is closed: {case.resolution}.", name="CaseClosed")
+            seen = case.revision if revision is None else revision
+            return CaseAction(
+                received, operator.did, number, act, case.kind, _member(case), comment=comment, revision=seen
+            )
+
+        return await self._acted(draft)
+
+    async def resolve(
+        self, operator: Operator, number: int, resolution: Resolution, *, revision: int | None = None
+    ) -> tuple[CaseAction, int]:
+        """Decide a case, with all that follows for its subject. Raises `BadInput` as `act` does, `Unavailable`."""
+        require_operator(operator, ACTS["resolve"])
+        _check_words(resolution.comment)
+        policy = self.policy()
+
+        def draft(received: datetime) -> CaseAction:
+            case = self.case(number)
+            if case.closed is not None:
+                raise BadInput(f"Case {number} was closed by {case.closed_by}: {case.resolution}.", name="CaseClosed")
+            subject = self._judge.subjects.get(case.about)
+            active = dict(subject.member.active) if subject is not None else {}
+            effects = resolved(case, resolution, operator, active, policy, received)
+            seen = case.revision if revision is None else revision
+            return CaseAction(
+                received,
+                operator.did,
+                number,
+                "resolve",
+                case.kind,
+                _member(case),
+                resolution=resolution.name,
+                comment=resolution.comment,
+                revision=seen,
+                **effects,
+            )
+
+        return await self._acted(draft)
+
+    async def ask(self, operator: Operator, did: str, comment: str | None = None) -> tuple[Question, int]:
+        """Ask a member to explain: the clock of the acceptable-use page runs. Raises `BadInput`, `Unavailable`."""
+        require_operator(operator, Role.MODERATOR)
+        _check_words(comment)
+        question, position = await self._ingest.ask(lambda received: Question(received, operator.did, did, comment))
+        await self._taken_in(position)
+        return question, position
+
+    def answer_by(self, question: Question) -> tuple[datetime, bool]:
+        """When the member's time is up, and whether its clock ran before this question already."""
+        within, asked = self.policy().abuse.answer_within.seconds, self._judge.asked(question.did, question.received)
+        if not asked:  # it waits to be judged, or was answered in the same breath
+            return question.received + timedelta(seconds=within), False
+        began_s = max(report.asked_s or 0 for report in asked)
+        again = all(report.asked_by != question_id(question.received) for report in asked)
+        return datetime.fromtimestamp(began_s + within, UTC), again
+
+    async def override(self, operator: Operator, draft: Callable[[datetime], Override]) -> tuple[Override, int]:
+        """Grant one member other terms than the policy's, or take that back. Raises `BadInput`, `Unavailable`."""
+        require_operator(operator, Role.ADMIN)
+        override, position = await self._ingest.override(draft, [rule.id for rule in self.policy().rules])
+        await self._taken_in(position)
+        return override, position
+
+    async def automate(self, operator: Operator, mode: str, comment: str | None = None) -> tuple[Automation, int]:
+        """Let the rules decide, only pretend, or rest. Raises `BadInput`, `Unavailable`."""
+        require_operator(operator, Role.ADMIN)
+        _check_words(comment)
+        if mode not in {ENFORCE, SHADOW, PAUSE}:
+            raise BadInput(f"mode must be {ENFORCE}, {SHADOW} or {PAUSE}, not {mode[:40]!r}.")
+        word, position = await self._ingest.automate(lambda received: Automation(received, operator.did, mode, comment))
+        await self._taken_in(position)
+        return word, position
+
+    def case(self, number: int) -> Case:
+        """The case of that number; raises `BadInput` (CaseNotFound)."""
+        case = self._cases.cases.get(number)
+        if case is None:
+            raise BadInput(f"There is no case {number}.", name="CaseNotFound")
+        return case
+
+    def policy(self) -> Policy:
+        """The policy in force; raises `Unavailable` before the first."""
+        if self._judge.policy is None:
+            raise Unavailable("no policy is in force yet; try again in a moment")
+        return self._judge.policy
+
+    async def _decided(self, draft: Callable[[datetime], Decision]) -> tuple[Decision, int]:
+        decision, position = await self._ingest.decide(draft)
+        await self._taken_in(position)
+        return decision, position
+
+    async def _acted(self, draft: Callable[[datetime], CaseAction]) -> tuple[CaseAction, int]:
+        action, position = await self._ingest.act(draft)
+        await self._taken_in(position)
+        return action, position
+
+    async def _taken_in(self, position: int) -> None:
+        """Wait, for a while, until what an operator said is judged and what it leads to is published.
+
+        It is durable already, and takes effect as soon as the pipeline gets there: an error would be a lie.
+        """
+        with contextlib.suppress(TimeoutError, Unavailable):
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await self._pipeline.reached(position)
+
+
+def _member(case: Case) -> str:
+    return "" if case.kind is CaseKind.INCIDENT else case.about
+
+
+def _check_words(comment: str | None, tags: Sequence[str] = ()) -> None:
+    if comment is not None and len(comment.encode()) > MAX_COMMENT_BYTES:
+        raise BadInput(f"comment is longer than {MAX_COMMENT_BYTES} bytes.")
+    if len(tags) > MAX_TAGS or any(not tag or len(tag.encode()) > MAX_TAG_BYTES for tag in tags):
+        raise BadInput(f"At most {MAX_TAGS} tags of 1 to {MAX_TAG_BYTES} bytes.")
