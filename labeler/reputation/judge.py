@@ -142,7 +142,8 @@ class Judge:
         self._heard(touched, now)
         pardoned = self._look_for_incidents(now)
         emissions = self._enrol(enrolments, now)
-        for did in sorted(touched.keys() | pardoned):
+        restless = [did for did, subject in touched.items() if not self._spared(subject, now, hour)]
+        for did in sorted(pardoned.union(restless) if pardoned else restless):
             emissions += self._judge(did, subjects[did], now, pardoned=did in pardoned)
         self._sweep_some(hour)
         return emissions
@@ -154,6 +155,11 @@ class Judge:
             return known
         grace_s, auto_ask = policy.suppression.grace.seconds, policy.abuse.auto_ask
         return known._replace(grace_s=grace_s, auto_ask=auto_ask, sharers=self._sharers)
+
+    def _spared(self, subject: Subject, now: datetime, hour: int) -> bool:
+        """Whether a subject need not be looked at: far the most are not, and the judging of one calms no other."""
+        due = hour >= subject.windows.swept_hour + SWEEP_HOURS or subject.member.grant is not None
+        return not due and self._verdicts.spared(subject, now, hour)
 
     def _heard(self, dids: Iterable[str], now: datetime) -> None:
         hour = epoch(now) // HOUR_S

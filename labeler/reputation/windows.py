@@ -78,12 +78,13 @@ class SubjectWindows:
     exist, `addressed` all recipients of accepted mail, `first_delivered` the hour each recipient was first reached.
     `unbindable` counts outcomes that name no message, or for which the stash had no room. What most members never need
     is None until then; from then on they are `rare`. `stirred`: not only was mail taken and delivered since the reset.
+    `reaches` counts deliveries.
     """
 
     __slots__ = (
         "acceptances", "addressed", "auth_mail", "blocked", "by_domain", "by_provider", "clients", "complained",
         "dead", "delivered", "domain_of", "first_delivered", "from_domains", "invalid", "kinds", "ledger",
-        "new_clients", "new_domains", "newest_hour", "rare", "reached", "recipient_domains", "reports", "stash",
+        "new_clients", "new_domains", "newest_hour", "rare", "reached", "reaches", "recipient_domains", "reports", "stash",
         "stirred", "suppression", "swept_hour", "traps", "unbindable", "volume",
     )  # fmt: skip
 
@@ -115,6 +116,7 @@ class SubjectWindows:
         self.kinds: dict[str, int] = {}
         self.newest_hour = 0
         self.rare = False
+        self.reaches = 0
         self.stirred = True
         self.swept_hour = 0
         self.unbindable = 0
@@ -232,15 +234,15 @@ class SubjectWindows:
         """Hold a message against what is known of its recipient by now: dead, a stranger, somebody who left."""
         hour = at_s // HOUR_S
         if self.dead is not None and self.dead.sent(recipient, at_s):
-            self.rare = True
+            self.rare = self.stirred = True
         if event.category in AUTH_MAIL:
             reached = self.delivered.last.get(recipient)
             stranger = self.delivered.exact and (reached is None or reached < hour - CONTACT_HOURS)
             self.auth_mail = self.auth_mail or AuthMailWindows()
-            self.rare = True
+            self.rare = self.stirred = True
             self.auth_mail.accept(str(event.category), recipient, hour, stranger=stranger)
-        elif self.suppression is not None:
-            self.suppression.tried(recipient, at_s, event, known.grace_s)
+        elif self.suppression is not None and self.suppression.tried(recipient, at_s, event, known.grace_s):
+            self.stirred = True
         if known.sharers and event.domain is not None:
             for other in known.sharers.get(event.domain.lower(), ()):
                 if other is not self.suppression:
@@ -269,6 +271,7 @@ class SubjectWindows:
 
     def _reach(self, event: SendEvent, recipient: str, hour: int) -> None:
         delivered = self.delivered
+        self.reaches += 1
         if delivered.exact:
             latest = delivered.last.get(recipient)
             if latest is None or hour > latest + CONTACT_HOURS or hour < self.first_delivered[recipient]:
@@ -379,13 +382,13 @@ class SubjectWindows:
     def suppressing(self) -> SuppressionWindows:
         """The suppression list, from now on there."""
         self.suppression = self.suppression or SuppressionWindows()
-        self.rare = True
+        self.rare = self.stirred = True
         return self.suppression
 
     def reported(self) -> AbuseReports:
         """The abuse reports, from now on there."""
         self.reports = self.reports or AbuseReports()
-        self.rare = True
+        self.rare = self.stirred = True
         return self.reports
 
     def _domain(self, name: str) -> DomainWindows | None:
