@@ -28,7 +28,8 @@ class Breaker:
 
     def heard(self, did: str, hour: int) -> None:
         """Count a member as active."""
-        self._members.record(did, hour)
+        if self._members.last.get(did) != hour:
+            self._members.record(did, hour)
 
     def refill(self, guards: Guards, now: datetime) -> None:
         """Let go of what happened more than 24 hours before `now`, and measure the pool anew."""

@@ -52,7 +52,11 @@ class CountWindow:
 
     def add(self, bucket: int, number: int = 1) -> None:
         """Count `number` in `bucket`."""
-        self.buckets[bucket] = self.buckets.get(bucket, 0) + number
+        buckets = self.buckets
+        if bucket in buckets:
+            buckets[bucket] += number
+        else:
+            buckets[bucket] = number
         self.total += number
         if self._marks is not None:
             for mark in self._marks:
@@ -104,11 +108,12 @@ class DistinctWindow:
         """See `item` in `bucket`; an older bucket than the one known changes nothing. Tell whether it is news: unknown,
         or not seen for so long.
         """
-        known = self.last.get(item)
+        last, alive = self.last, self.alive
+        known = last.get(item)
         if known is not None:
             if known >= bucket:
                 return False
-            self.alive[known] -= 1
+            alive[known] -= 1
             if self._marks is not None:
                 for mark in self._marks:
                     if known < mark[0] <= bucket:
@@ -120,12 +125,16 @@ class DistinctWindow:
             for mark in self._marks:
                 if bucket >= mark[0]:
                     mark[1] += 1
-        self.last[item] = bucket
-        alive = self.alive
-        alive[bucket] = alive.get(bucket, 0) + 1
-        if known is None and len(self.last) > EXACT_MAX:
+        last[item] = bucket
+        if bucket in alive:
+            alive[bucket] += 1
+        else:
+            alive[bucket] = 1
+        if known is not None:
+            return bucket > known + QUIET
+        if len(last) > EXACT_MAX:
             self._approximate()
-        return known is None or bucket > known + QUIET
+        return True
 
     def count(self, since: int) -> int:
         """How many distinct items were seen in a bucket ≥ `since`."""

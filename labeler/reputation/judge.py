@@ -36,6 +36,7 @@ DEFAULT_BLOCK_S: Final = 7 * 86_400
 SWEEP_HOURS: Final = 24  # a subject's windows are swept so often
 SWEPT_A_BATCH: Final = 8  # subjects looked at after each batch, so that the silent ones are swept too
 _ENROLMENT: Final = frozenset({Kind.ENROLLED, Kind.UNENROLLED})
+_TOLD: Final = _ENROLMENT | {Kind.ABUSE_REPORTED}
 _MOMENT: Final = attrgetter("at", "id")
 
 
@@ -133,9 +134,11 @@ class Judge:
             if subject is None:
                 subject = touched[did] = subjects.get(did) or self._enter(did)
             subject.windows.record(event, int(event.at.timestamp()), known)
+            if event.kind not in _TOLD:
+                continue
             if event.kind in _ENROLMENT:
                 enrolments.append(event)
-            elif event.kind == Kind.ABUSE_REPORTED:
+            else:
                 self._report(event, subject, now)
         for subject in touched.values():
             subject.windows.ledger.seal(batch.relay)
