@@ -9,6 +9,7 @@ import heapq
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from benchmarks.workload import START
 from labeler.reputation.events import Kind, SendEvent
@@ -47,7 +48,7 @@ def _message(chance: random.Random, number: int, member: int, at: datetime) -> t
     """A message that was accepted at `at`, and what is told of it later."""
     recipient = chance.randrange(400)
     where = chance.randrange(60) if chance.random() < 0.3 else 1_000 + recipient % len(PROVIDERS)
-    about = {
+    about: dict[str, Any] = {
         "did": f"did:plc:{member:024x}",
         "domain": f"member{member}.example",
         "message_id": f"<{number:09x}@relay.example>",
@@ -71,7 +72,7 @@ def _message(chance: random.Random, number: int, member: int, at: datetime) -> t
     return taken, [_outcome(kind, number, moment, about) for kind, moment in told]
 
 
-def _outcome(kind: Kind, number: int, at: datetime, about: dict[str, str]) -> SendEvent:
+def _outcome(kind: Kind, number: int, at: datetime, about: dict[str, Any]) -> SendEvent:
     code, status = _FATES.get(kind, (None, None))
     name = Kind.BOUNCED if kind is Kind.REJECTED else kind
     return SendEvent(id=f"{kind[0]}{number:09x}", kind=name.value, at=at, smtp_code=code, status=status, **about)

@@ -25,15 +25,20 @@ def _count(marks: list[list[int]], since: int, buckets: dict[int, int]) -> int:
     """Sum `buckets` from `since` on. `marks` remembers the windows asked for, as [since, count], kept up to date by
     whoever counts; a window that moved on by a few buckets is moved, not summed anew.
     """
+    near, begin = None, since - _STEPS - 1
     for mark in marks:
         if mark[0] == since:
             return mark[1]
-    near = max((mark for mark in marks if since - _STEPS <= mark[0] < since), default=None)
+        if begin < mark[0] < since:
+            near, begin = mark, mark[0]
     if near is not None:
-        near[1] -= sum(buckets.get(bucket, 0) for bucket in range(near[0], since))
         near[0] = since
+        while begin < since:
+            if begin in buckets:
+                near[1] -= buckets[begin]
+            begin += 1
         return near[1]
-    total = sum(number for bucket, number in buckets.items() if bucket >= since)
+    total = sum([number for bucket, number in buckets.items() if bucket >= since])
     if len(marks) >= _MARKS:
         marks.pop(0)
     marks.append([since, total])
@@ -126,10 +131,7 @@ class DistinctWindow:
                 if bucket >= mark[0]:
                     mark[1] += 1
         last[item] = bucket
-        if bucket in alive:
-            alive[bucket] += 1
-        else:
-            alive[bucket] = 1
+        alive[bucket] = alive.get(bucket, 0) + 1
         if known is not None:
             return bucket > known + QUIET
         if len(last) > EXACT_MAX:

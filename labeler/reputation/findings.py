@@ -161,9 +161,7 @@ def find_possible(
     ]
 
 
-def room(
-    checks: Checks, windows: SubjectWindows, setting: Setting, now_s: int, floor_s: int, hours: int = 0
-) -> int:
+def room(checks: Checks, windows: SubjectWindows, setting: Setting, now_s: int, floor_s: int, hours: int = 0) -> int:
     """How many more messages may be accepted before a rule could fire, within this hour and so many after it.
 
     If nothing else happens. What mail leaves the windows by then can make no count rise, only a rate. None where a
@@ -176,9 +174,12 @@ def room(
             return 0
         if metric.room is not None:
             least = min(least, metric.room(rule, windows, setting, now_s, fires, hours))
-        elif hours and possible(rule, windows, setting, now_s, fires):
-            if metric.stays is None or not metric.stays(rule, windows, now_s, fires, hours):
-                return 0
+        elif (
+            hours
+            and possible(rule, windows, setting, now_s, fires)
+            and not (metric.stays is not None and metric.stays(rule, windows, now_s, fires, hours))
+        ):
+            return 0
     if windows.rare and any(check.possible(check.rule, windows, setting, now_s, check.fires) for check in checks.rare):
         return 0
     return least

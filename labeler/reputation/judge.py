@@ -7,9 +7,9 @@ order inside a batch changes nothing. Rule 4: timers are inputs too; `due` says 
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
+from operator import attrgetter, lt
 from typing import Final
 
 from labeler.atproto.syntax import format_datetime
@@ -27,7 +27,7 @@ from labeler.reputation.policy import Caps, Policy, Rule, parse_policy
 from labeler.reputation.pool import Pool
 from labeler.reputation.subject import Emission, Notice, Subject, epoch, slate_floor
 from labeler.reputation.suppression import SuppressionWindows
-from labeler.reputation.verdicts import Verdicts
+from labeler.reputation.verdicts import Verdicts, calm
 from labeler.reputation.volume import HOUR_S
 from labeler.reputation.windows import Circumstances, SubjectWindows, binding_floor
 
@@ -37,6 +37,7 @@ SWEEP_HOURS: Final = 24  # a subject's windows are swept so often
 SWEPT_A_BATCH: Final = 8  # subjects looked at after each batch, so that the silent ones are swept too
 _ENROLMENT: Final = frozenset({Kind.ENROLLED, Kind.UNENROLLED})
 _TOLD: Final = _ENROLMENT | {Kind.ABUSE_REPORTED}
+_AT: Final = attrgetter("at")
 _MOMENT: Final = attrgetter("at", "id")
 
 
@@ -128,7 +129,7 @@ class Judge:
         known = self._circumstances(batch.relay, now)
         touched: dict[str, Subject] = {}
         enrolments: list[SendEvent] = []
-        for event in sorted(batch.events, key=_MOMENT) if len(batch.events) > 1 else batch.events:
+        for event in _in_order(batch.events):
             did = event.did
             subject = touched.get(did)
             if subject is None:
@@ -145,8 +146,7 @@ class Judge:
         self._heard(touched, now)
         pardoned = self._look_for_incidents(now)
         emissions = self._enrol(enrolments, now)
-        restless = [did for did, subject in touched.items() if not self._spared(subject, now, hour)]
-        for did in sorted(pardoned.union(restless) if pardoned else restless):
+        for did in sorted(pardoned.union(self._restless(touched, now, hour))):
             emissions += self._judge(did, subjects[did], now, pardoned=did in pardoned)
         self._sweep_some(hour)
         return emissions
@@ -159,15 +159,21 @@ class Judge:
         grace_s, auto_ask = policy.suppression.grace.seconds, policy.abuse.auto_ask
         return known._replace(grace_s=grace_s, auto_ask=auto_ask, sharers=self._sharers)
 
-    def _spared(self, subject: Subject, now: datetime, hour: int) -> bool:
-        """Whether a subject need not be looked at: far the most are not, and the judging of one calms no other."""
-        due = hour >= subject.windows.swept_hour + SWEEP_HOURS or subject.member.grant is not None
-        return not due and self._verdicts.spared(subject, now, hour)
+    def _restless(self, touched: dict[str, Subject], now: datetime, hour: int) -> list[str]:
+        """Who must be looked at: few are, and judging one of them makes no other calm or restless."""
+        policy, swept = self.policy, hour - SWEEP_HOURS
+        return [
+            did
+            for did, subject in touched.items()
+            if policy is None
+            or subject.windows.stirred
+            or subject.windows.swept_hour <= swept
+            or subject.member.grant is not None
+            or not calm(subject, policy, now, hour)
+        ]
 
     def _heard(self, dids: Iterable[str], now: datetime) -> None:
-        hour = epoch(now) // HOUR_S
-        for did in dids:
-            self._verdicts.breaker.heard(did, hour)
+        self._verdicts.breaker.heard_of(dids, epoch(now) // HOUR_S)
         self._verdicts.heard = now
         self._refill(now)
 
@@ -329,6 +335,14 @@ class Judge:
             checks = checks_of(self.rules_for(subject.member, now))
         setting = self.setting(subject.member, policy, now)
         return self._verdicts.reach(did, subject, setting, checks, now, pardoned=pardoned)
+
+
+def _in_order(events: tuple[SendEvent, ...]) -> Sequence[SendEvent]:
+    """By the time they happened, those of one moment by their ids. Most batches are in order already."""
+    moments = list(map(_AT, events))
+    if all(map(lt, moments, moments[1:])):
+        return events
+    return sorted(events, key=_MOMENT)
 
 
 def _hour(hour: int) -> str:

@@ -38,10 +38,10 @@ class EventLedger:
         counted = self.counted
         if not counted:
             return
-        if len(counted) > 1:
-            counted.sort()
-        if counted[0][0] == counted[-1][0]:  # all in one hour, as mail of the moment is
-            self._digest(relay, counted[0][0], [event_id for _, event_id in counted])
+        counted.sort()
+        hour = counted[0][0]
+        if hour == counted[-1][0]:  # as is most often so with mail of the moment
+            self._digest(relay, hour, [event_id for _, event_id in counted])
         else:
             by_hour: dict[int, list[str]] = {}
             for hour, event_id in counted:

@@ -20,7 +20,18 @@ class Subject:
     `calm_reaches` deliveries, unless the windows are stirred; -1 where a look is due.
     """
 
-    __slots__ = ("calm", "calm_reaches", "calm_to", "calm_until", "member", "owed", "shadow", "stamped", "timer", "windows")
+    __slots__ = (
+        "calm",
+        "calm_reaches",
+        "calm_to",
+        "calm_until",
+        "member",
+        "owed",
+        "shadow",
+        "stamped",
+        "timer",
+        "windows",
+    )
 
     def __init__(self) -> None:
         self.windows = SubjectWindows()

@@ -58,7 +58,7 @@ class Verdicts:
         if policy is None:
             return []
         member, windows, now_s = subject.member, subject.windows, epoch(now)
-        if not pardoned and self._calm(subject, policy, now, now_s // HOUR_S):
+        if not pardoned and calm(subject, policy, now, now_s // HOUR_S):
             return []
         lapsed = expire(member, now) if member.active or member.blocked else {}
         floor_s = slate_floor(member)
@@ -88,26 +88,6 @@ class Verdicts:
         if emissions or lapsed or due:
             self.arm(did, subject, now)
         return emissions
-
-    def spared(self, subject: Subject, now: datetime, hour: int) -> bool:
-        """Whether a subject need not be judged at `now`: nothing could come of it."""
-        return self.policy is None or self._calm(subject, self.policy, now, hour)
-
-    @staticmethod
-    def _calm(subject: Subject, policy: Policy, now: datetime, hour: int) -> bool:
-        """Whether the last look still holds: nothing stirred, no timer, too little mail."""
-        windows = subject.windows
-        return (
-            -1 < subject.calm <= hour <= subject.calm_to
-            and not windows.stirred
-            and windows.volume.accepted.total < subject.calm_until
-            and (subject.timer is None or subject.timer > now)
-            and (
-                windows.reaches < subject.calm_reaches
-                or CLEAN_SENDER in subject.member.active
-                or windows.reached.size < policy.clean.min_recipients
-            )
-        )
 
     def say(
         self, did: str, subject: Subject, changes: list[Change], now: datetime, *, by_operator: bool = False
@@ -199,6 +179,22 @@ class Verdicts:
             exp=format_datetime(change.exp) if change.exp is not None else None,
         )
         return Emission(label, evidence, cid, change.actor, change.reason, change.actor, now)
+
+
+def calm(subject: Subject, policy: Policy, now: datetime, hour: int) -> bool:
+    """Whether the last look still holds: nothing stirred, no timer, too little mail."""
+    windows = subject.windows
+    return (
+        -1 < subject.calm <= hour <= subject.calm_to
+        and not windows.stirred
+        and windows.volume.accepted.total < subject.calm_until
+        and (subject.timer is None or subject.timer > now)
+        and (
+            windows.reaches < subject.calm_reaches
+            or CLEAN_SENDER in subject.member.active
+            or windows.reached.size < policy.clean.min_recipients
+        )
+    )
 
 
 def _rest(subject: Subject, policy: Policy, checks: Checks, setting: Setting, now_s: int, floor_s: int) -> None:

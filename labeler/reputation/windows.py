@@ -18,6 +18,7 @@ from labeler.reputation.domains import registrable
 from labeler.reputation.events import AUTH_MAIL, OUTCOMES, Kind, SendEvent
 from labeler.reputation.ledger import EventLedger
 from labeler.reputation.outcomes import Classifier, Fault
+from labeler.reputation.places import DomainWindows, ProviderWindows
 from labeler.reputation.pool import Pool
 from labeler.reputation.reports import AbuseReports
 from labeler.reputation.suppression import SuppressionWindows
@@ -51,43 +52,21 @@ class Circumstances(NamedTuple):
     now_s: int = 0
 
 
-class DomainWindows:
-    """What one enrolled sending domain of a subject did: says which domain to look at, judges nobody."""
-
-    __slots__ = ("accepted", "invalid")
-
-    def __init__(self) -> None:
-        self.accepted = CountWindow()
-        self.invalid = CountWindow()
-
-
-class ProviderWindows:
-    """What became of a subject's mail at one provider: final outcomes, recipients refused, recipients not existing."""
-
-    __slots__ = ("answered", "blocked", "invalid")
-
-    def __init__(self) -> None:
-        self.answered = CountWindow()
-        self.blocked: DistinctWindow | None = None
-        self.invalid: DistinctWindow | None = None
-
-
 class SubjectWindows:
     """Everything counted about one DID. Buckets are hours since the epoch.
 
     `reached` holds recipients whose existence is known by now (delivered or invalid), `invalid` those that do not
-    exist, `addressed` all recipients of accepted mail, `first_delivered` the hour each recipient was first reached
-    in, where it was again.
-    `unbindable` counts outcomes that name no message, or for which the stash had no room. What most members never need
-    is None until then; from then on they are `rare`. `stirred`: not only was mail taken and delivered since the reset.
-    `reaches` counts deliveries.
+    exist, `addressed` all recipients of accepted mail, `first_delivered` the hour each recipient was first reached in,
+    if it was again. `reaches` counts deliveries, `unbindable` outcomes that name no message, or for which the stash had
+    no room. What most members never need is None until then; from then on they are `rare`. `stirred`: not only was mail
+    taken and delivered since the reset.
     """
 
     __slots__ = (
         "acceptances", "addressed", "auth_mail", "blocked", "by_domain", "by_provider", "clients", "complained",
         "dead", "delivered", "domain_of", "first_delivered", "from_domains", "invalid", "kinds", "last_from", "ledger",
-        "new_clients", "new_domains", "newest_hour", "rare", "reached", "reaches", "recipient_domains", "reports", "stash",
-        "stirred", "suppression", "swept_hour", "traps", "unbindable", "volume",
+        "new_clients", "new_domains", "newest_hour", "rare", "reached", "reaches", "recipient_domains", "reports",
+        "stash", "stirred", "suppression", "swept_hour", "traps", "unbindable", "volume",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -147,7 +126,7 @@ class SubjectWindows:
             key = f"{known.relay} {message_id} {recipient}"
             hour = self.acceptances.get(key)
             if hour is not None and hour >= known.oldest:
-                self._settle(event, recipient, hour, known)
+                self._bind(event, recipient, hour, known)
             else:
                 self._put_aside(key, event)
         else:
@@ -203,7 +182,7 @@ class SubjectWindows:
         if self.stash:
             for outcome in self.stash.pop(key, ()):
                 if outcome.at.timestamp() >= known.oldest * HOUR_S:
-                    self._settle(outcome, recipient, hour, known)
+                    self._bind(outcome, recipient, hour, known)
 
     def _origin(self, event: SendEvent, hour: int, *, late: bool) -> None:
         """Count where a message came from: sending domain, From domain, submitting network."""
@@ -240,7 +219,7 @@ class SubjectWindows:
     def _look_back(self, event: SendEvent, recipient: str, at_s: int, known: Circumstances) -> None:
         """Hold a message against what is known of its recipient by now: dead, a stranger, somebody who left."""
         hour = at_s // HOUR_S
-        if self.dead is not None and self.dead.sent(recipient, at_s):
+        if self.dead is not None and recipient in self.dead.known and self.dead.sent(recipient, at_s):
             self.rare = self.stirred = True
         if event.category in AUTH_MAIL:
             reached = self.delivered.last.get(recipient)
@@ -255,14 +234,15 @@ class SubjectWindows:
                 if other is not self.suppression:
                     self.suppressing().tried_elsewhere(recipient, at_s, event, known.grace_s, other)
 
-    def _settle(self, event: SendEvent, recipient: str, hour: int, known: Circumstances) -> None:
+    def _bind(self, event: SendEvent, recipient: str, hour: int, known: Circumstances) -> None:
         """Count a bound outcome in the hour of its acceptance."""
-        kind = event.kind
         self.ledger.counted.append((hour, event.id))
-        if kind == _DELIVERED:
-            self._answered(event, hour, known)
-            self._reach(event, recipient, hour)
-            return
+        settle = self._reach if event.kind == _DELIVERED else self._settle
+        settle(event, recipient, hour, known)
+
+    def _settle(self, event: SendEvent, recipient: str, hour: int, known: Circumstances) -> None:
+        """Count a bound outcome, other than a delivery, in the hour of its acceptance."""
+        kind = event.kind
         self.stirred = True
         if kind == Kind.BOUNCED:
             provider = self._answered(event, hour, known)
@@ -276,7 +256,8 @@ class SubjectWindows:
             self.rare = True
             self.traps.record(recipient, hour)
 
-    def _reach(self, event: SendEvent, recipient: str, hour: int) -> None:
+    def _reach(self, event: SendEvent, recipient: str, hour: int, known: Circumstances) -> None:
+        self._answered(event, hour, known)
         delivered = self.delivered
         self.reaches += 1
         latest = delivered.last.get(recipient)
@@ -287,7 +268,7 @@ class SubjectWindows:
             if not delivered.exact and self.first_delivered:
                 self.first_delivered = {}
         self.reached.record(recipient, hour)
-        if self.dead is not None:
+        if self.dead is not None and recipient in self.dead.known:
             self.dead.revive(recipient, int(event.at.timestamp()))
 
     def _again(self, recipient: str, hour: int, latest: int) -> None:
