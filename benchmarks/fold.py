@@ -4,7 +4,6 @@ Once with the week of a few large members, once with many members alike: there e
 touched for long. By itself: `python -m benchmarks.fold [DIDs] [events]`.
 """
 
-import gc
 import json
 import sys
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from benchmarks.workload import RELAY, START, events
 from labeler.reputation.events import SendEvent
 from labeler.reputation.inputs import Batch, PolicyActivated, decode_input, encode_input
 from labeler.reputation.judge import Judge
+from labeler.service.collector import spare_what_lasts
 
 EVENTS = 200_000
 DIDS = 5_000
@@ -47,7 +47,7 @@ def journal_of(made: Iterable[SendEvent]) -> tuple[list[bytes], list[bytes]]:
 def compare(stage: str, made: Iterable[SendEvent]) -> Row:
     """Decode and fold a journal; the reference parses the same events with `json.loads`."""
     journal, lines = journal_of(made)
-    gc.collect()
+    spare_what_lasts()  # as the service does
 
     def parse() -> None:
         for line in lines:

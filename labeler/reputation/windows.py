@@ -276,7 +276,7 @@ class SubjectWindows:
         first = self.first_delivered.get(recipient, latest)
         if hour > latest + CONTACT_HOURS:
             self.first_delivered.pop(recipient, None)
-        elif min(first, hour) < max(latest, hour):
+        else:
             self.first_delivered[recipient] = min(first, hour)
 
     def _bounce(

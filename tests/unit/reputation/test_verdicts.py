@@ -324,6 +324,14 @@ def test_a_pardon_looks_though_all_is_calm(story: Story) -> None:
     assert subject.calm == -1
 
 
+def test_a_touch_passes_over_who_is_calm(story: Story) -> None:
+    story.mail(good=10)
+    looked = story.judge.subjects[MEMBER].calm
+    story.wait(hours=2)
+    assert story.judge.touch(MEMBER, story.now) == []
+    assert story.judge.subjects[MEMBER].calm == looked
+
+
 def test_notices_nobody_fetches_are_bounded(story: Story) -> None:
     for _ in range(NOTICES_KEPT + 5):
         story.judge._verdicts.note("abuse-report", MEMBER, story.now, "x")
