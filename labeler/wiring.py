@@ -26,6 +26,7 @@ from labeler.ports import DidResolver, LabelLog, Signer, TelemetryLog
 from labeler.reputation.canary import Canary
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
+from labeler.service.collector import spare_what_lasts
 from labeler.service.did_cache import CachedDids
 from labeler.service.health import Health
 from labeler.service.http import Http
@@ -190,6 +191,7 @@ async def _built(
     bounds = await labels.bounds()
     oversight = Oversight(judge, metrics, clock, canary)
     recovered = await recover(telemetry, bounds.checkpoint, oversight, intake)
+    spare_what_lasts()
     ingest = Ingest(telemetry, intake, clock, arrived, metrics, recovered)
     pen = Pen(signer, settings.service.did)
     pipeline = Pipeline(telemetry, labels, oversight, pen, clock, arrived, published, metrics)
