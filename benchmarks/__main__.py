@@ -5,7 +5,13 @@ from rich.console import Console
 from benchmarks import append, fold, replay, submit
 from benchmarks.report import Row, show
 
-STAGES = {"fold": fold.measure, "append": append.measure, "replay": replay.measure, "submit": submit.measure}
+STAGES = {
+    "fold": fold.measure,
+    "wide fold": fold.measure_wide,
+    "append": append.measure,
+    "replay": replay.measure,
+    "submit": submit.measure,
+}
 
 
 def main() -> None:

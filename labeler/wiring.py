@@ -34,6 +34,7 @@ from labeler.reputation.canary import Canary
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
 from labeler.service.audit import note_settings
+from labeler.service.collector import spare_what_lasts
 from labeler.service.did_cache import CachedDids
 from labeler.service.handle_cache import CachedHandles
 from labeler.service.health import Health
@@ -230,6 +231,7 @@ async def _built(
     cases, history = CaseBook([timedelta(hours=hours) for hours in terms.reminder_hours]), History()
     oversight = Oversight(judge, metrics, clock, cases, history, canary, notifications.tell)
     recovered = await recover(telemetry, bounds.checkpoint, oversight, intake)
+    spare_what_lasts()
     ingest = Ingest(telemetry, intake, clock, arrived, metrics, recovered)
     await note_settings(labels, settings.describe(), clock)
     pen = Pen(signer, settings.service.did)

@@ -5,6 +5,7 @@ the window.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -29,6 +30,14 @@ class Breaker:
     def heard(self, did: str, hour: int) -> None:
         """Count a member as active."""
         self._members.record(did, hour)
+
+    def heard_of(self, dids: Iterable[str], hour: int) -> None:
+        """Count members as active; most of them are counted in this hour already."""
+        last, record = self._members.last, self._members.record
+        for did in dids:
+            if last.get(did) != hour:
+                record(did, hour)
+                last = self._members.last  # another one, where they became too many
 
     def refill(self, guards: Guards, now: datetime) -> None:
         """Let go of what happened more than 24 hours before `now`, and measure the pool anew."""

@@ -121,16 +121,16 @@ class _Throttle(NamedTuple):
     def clearance(self, findings: list[Finding], now: datetime) -> dict[str, Any]:
         """What `findings`, of `now`, and those at the end of the hold come to."""
         moment = max(now, self.hold)
-        kept, later = holding(self.label, findings), self._kept_despite_deliveries(moment)
+        kept, later = holding(self.label, findings), self._kept_despite_deliveries(moment, self.rules)
         end = None if self._suspends(findings, now, self.label) else self._silent_end(now)
         record: dict[str, Any] = {
             "notBefore": format_datetime(self.hold),
             "rules": [finding.rule.id for finding in kept],
         }
         needs = [_needs(finding, later, moment, self.windows) for finding in _joined(kept, later)]
-        number = self._deliveries(moment)
+        number, made = self._deliveries(moment)
         if number is not None:
-            latest = self._latest(number, moment, end or now + _FORESEEN)
+            latest = self._latest(number, made, end or now + _FORESEEN)
             record["deliveries"] = number
             if number and latest is not None:
                 record["deliverBy"] = format_datetime(latest)
@@ -142,9 +142,9 @@ class _Throttle(NamedTuple):
             needs.append("without any mail a suspension may follow")
         return record | {"text": "; ".join(needs) + "."}
 
-    def _kept_despite_deliveries(self, at: datetime) -> list[Finding]:
+    def _kept_despite_deliveries(self, at: datetime, rules: tuple[Rule, ...]) -> list[Finding]:
         """What keeps it at `at` if deliveries come in: from the first on, rates are out of those reached."""
-        found = self._found(at)
+        found = find_all(rules, self.windows, self.setting, epoch(at), slate_floor(self.member))
         kept = holding(self.label, found)
         if self.windows.delivered.size:
             return kept
@@ -152,29 +152,35 @@ class _Throttle(NamedTuple):
         enough = (finding for finding in shifting if finding.measurement.weight >= finding.rule.throttle.min_events)
         return _joined(kept, list(enough))
 
-    def _needed(self, at: datetime) -> int | None:
+    def _needed(self, at: datetime, rules: tuple[Rule, ...]) -> int | None:
         """How many of them end it at `at`, if none came before; None where something is in the way that time clears."""
-        good = [_good_needed(finding, self.windows) for finding in self._kept_despite_deliveries(at)]
+        good = [_good_needed(finding, self.windows) for finding in self._kept_despite_deliveries(at, rules)]
         missing = self.policy.ladder.exit_min_recipients - self._fresh(at)
         return None if None in good else max([0, missing, *(number for number in good if number is not None)])
 
-    def _deliveries(self, moment: datetime) -> int | None:
-        """How many end it if they are sent from `moment` on as fast as a throttled member may.
+    @property
+    def _rates(self) -> tuple[Rule, ...]:
+        """The rules that can ask for more good mail later than now: time alone makes every other one weaker."""
+        return tuple(rule for rule in self.rules if rule.metric in _KNOWN)
+
+    def _deliveries(self, moment: datetime) -> tuple[int | None, datetime]:
+        """How many end it if they are sent from `moment` on as fast as a throttled member may, and until when that is.
 
         Meanwhile good mail leaves the window, and more may be needed than at first.
         """
-        hourly, number, at = self.policy.labels[MAIL_THROTTLED].hourly_cap or 1, self._needed(moment), moment
+        hourly, rates = self.policy.labels[MAIL_THROTTLED].hourly_cap or 1, self._rates
+        number, at = self._needed(moment, self.rules), moment
         while number is not None and at < moment + _HOUR * (number / hourly):
             at += _HOUR
-            needed = self._needed(at)
+            needed = self._needed(at, rates)
             number = None if needed is None else max(number, needed)
-        return number
+        return number, at
 
-    def _latest(self, number: int, moment: datetime, end: datetime) -> datetime | None:
-        """Until when so many are enough; None where they are up to `end`."""
-        at = moment
+    def _latest(self, number: int, made: datetime, end: datetime) -> datetime | None:
+        """Until when so many are enough, after `made`; None where they are up to `end`."""
+        at, rates = made, self._rates
         while at < end:
-            needed = self._needed(at)
+            needed = self._needed(at, rates)
             if needed is None or needed > number:
                 return at - _HOUR
             at += _HOUR

@@ -25,15 +25,20 @@ def _count(marks: list[list[int]], since: int, buckets: dict[int, int]) -> int:
     """Sum `buckets` from `since` on. `marks` remembers the windows asked for, as [since, count], kept up to date by
     whoever counts; a window that moved on by a few buckets is moved, not summed anew.
     """
+    near, begin = None, since - _STEPS - 1
     for mark in marks:
         if mark[0] == since:
             return mark[1]
-    near = max((mark for mark in marks if since - _STEPS <= mark[0] < since), default=None)
+        if begin < mark[0] < since:
+            near, begin = mark, mark[0]
     if near is not None:
-        near[1] -= sum(buckets.get(bucket, 0) for bucket in range(near[0], since))
         near[0] = since
+        while begin < since:
+            if begin in buckets:
+                near[1] -= buckets[begin]
+            begin += 1
         return near[1]
-    total = sum(number for bucket, number in buckets.items() if bucket >= since)
+    total = sum([number for bucket, number in buckets.items() if bucket >= since])
     if len(marks) >= _MARKS:
         marks.pop(0)
     marks.append([since, total])
@@ -52,7 +57,11 @@ class CountWindow:
 
     def add(self, bucket: int, number: int = 1) -> None:
         """Count `number` in `bucket`."""
-        self.buckets[bucket] = self.buckets.get(bucket, 0) + number
+        buckets = self.buckets
+        if bucket in buckets:
+            buckets[bucket] += number
+        else:
+            buckets[bucket] = number
         self.total += number
         if self._marks is not None:
             for mark in self._marks:
@@ -104,11 +113,12 @@ class DistinctWindow:
         """See `item` in `bucket`; an older bucket than the one known changes nothing. Tell whether it is news: unknown,
         or not seen for so long.
         """
-        known = self.last.get(item)
+        last, alive = self.last, self.alive
+        known = last.get(item)
         if known is not None:
             if known >= bucket:
                 return False
-            self.alive[known] -= 1
+            alive[known] -= 1
             if self._marks is not None:
                 for mark in self._marks:
                     if known < mark[0] <= bucket:
@@ -120,12 +130,13 @@ class DistinctWindow:
             for mark in self._marks:
                 if bucket >= mark[0]:
                     mark[1] += 1
-        self.last[item] = bucket
-        alive = self.alive
+        last[item] = bucket
         alive[bucket] = alive.get(bucket, 0) + 1
-        if known is None and len(self.last) > EXACT_MAX:
+        if known is not None:
+            return bucket > known + QUIET
+        if len(last) > EXACT_MAX:
             self._approximate()
-        return known is None or bucket > known + QUIET
+        return True
 
     def count(self, since: int) -> int:
         """How many distinct items were seen in a bucket ≥ `since`."""

@@ -8,12 +8,14 @@ from typing import Final, NamedTuple
 from labeler.reputation.catalogue import Scale
 from labeler.reputation.conditions import measure_condition
 from labeler.reputation.intervals import excess, wilson
-from labeler.reputation.metrics import METRICS, Measurement, Occasion, Setting, View, whole_bucket
-from labeler.reputation.policy import Bar, Policy, Rule
+from labeler.reputation.metrics import EXCUSABLE, METRICS, Measurement, Occasion, Setting, View, whole_bucket
+from labeler.reputation.policy import Bar, Clean, Policy, Rule
 from labeler.reputation.volume import HOUR_S
 from labeler.reputation.windows import SubjectWindows
 
 _FAR: Final = 1_000_000
+_STEPS: Final = (32, 8, 2)  # recipients more, as many as tell enough
+_ROUNDING: Final = 1e-9
 
 
 class Severity(IntEnum):
@@ -159,18 +161,27 @@ def find_possible(
     ]
 
 
-def room(checks: Checks, windows: SubjectWindows, setting: Setting, now_s: int, floor_s: int) -> int:
-    """How many more messages may be accepted within the hour before a rule could fire, if nothing else happens.
+def room(checks: Checks, windows: SubjectWindows, setting: Setting, now_s: int, floor_s: int, hours: int = 0) -> int:
+    """How many more messages may be accepted before a rule could fire, within this hour and so many after it.
 
-    0 where a window may lose mail within the hour, or a clean slate cuts it short.
+    If nothing else happens. What mail leaves the windows by then can make no count rise, only a rate. 0 where a window
+    may lose mail within the hour, a clean slate cuts it short, or a rate might rise.
     """
     least = checks.busy_from - windows.volume.attempts(now_s // HOUR_S) if checks.busy else _FAR
-    for check in checks.always:
-        window_s, measure = check.rule.window.seconds, METRICS[check.rule.metric].room
+    for rule, possible, fires, _ in checks.always:
+        window_s, metric = rule.window.seconds, METRICS[rule.metric]
         if window_s % HOUR_S or floor_s > now_s - window_s:
             return 0
-        if measure is not None:
-            least = min(least, measure(check.rule, windows, setting, now_s, check.fires))
+        if metric.room is not None:
+            least = min(least, metric.room(rule, windows, setting, now_s, fires, hours))
+        elif (
+            hours
+            and possible(rule, windows, setting, now_s, fires)
+            and not (metric.stays is not None and metric.stays(rule, windows, now_s, fires, hours))
+        ):
+            return 0
+    if windows.rare and any(check.possible(check.rule, windows, setting, now_s, check.fires) for check in checks.rare):
+        return 0
     return least
 
 
@@ -189,3 +200,23 @@ def is_clean(policy: Policy, windows: SubjectWindows, setting: Setting, now_s: i
     measured = METRICS[clean.metric].measure(View(windows, since_s, now_s, setting))
     enough = measured.n - measured.k >= clean.min_recipients
     return enough and wilson(measured.k, measured.n, clean.confidence)[1] < clean.below
+
+
+def until_clean(policy: Policy, windows: SubjectWindows, setting: Setting, now_s: int, floor_s: int, hours: int) -> int:
+    """How many more recipients may be reached before it could be said, within this hour and so many after it.
+
+    If nothing else happens: at best all of them are new, and of those that failed only the latest are left by then.
+    """
+    clean = policy.clean
+    if clean.metric != EXCUSABLE or not (windows.reached.exact and windows.invalid.exact):
+        return 0
+    if windows.reached.size < clean.min_recipients:
+        return 0
+    since_s, measure = max(now_s - clean.window.seconds, floor_s), METRICS[clean.metric].measure
+    n = measure(View(windows, since_s, now_s, setting)).n
+    k = measure(View(windows, since_s + hours * HOUR_S, now_s, setting)).k
+    return next((more for more in _STEPS if not _could_be(clean, k, max(k, n + more))), 0)
+
+
+def _could_be(clean: Clean, k: int, n: int) -> bool:
+    return n - k >= clean.min_recipients and wilson(k, n, clean.confidence)[1] < clean.below + _ROUNDING

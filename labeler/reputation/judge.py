@@ -8,9 +8,9 @@ order inside a batch changes nothing. Rule 4: timers are inputs too; `due` says 
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
+from operator import attrgetter, lt
 from typing import Final
 
 import msgspec
@@ -43,7 +43,7 @@ from labeler.reputation.pool import Pool
 from labeler.reputation.reports import Report as AbuseReport
 from labeler.reputation.subject import Emission, Notice, Subject, epoch, slate_floor
 from labeler.reputation.suppression import SuppressionWindows
-from labeler.reputation.verdicts import Verdicts
+from labeler.reputation.verdicts import Verdicts, calm
 from labeler.reputation.volume import HOUR_S
 from labeler.reputation.windows import Circumstances, SubjectWindows, binding_floor
 
@@ -54,6 +54,8 @@ SWEEP_HOURS: Final = 24  # a subject's windows are swept so often
 SWEPT_A_BATCH: Final = 8  # subjects looked at after each batch, so that the silent ones are swept too
 _MARK_CHARS: Final = 16  # of a SHA-256 in hex: enough to find the one report meant
 _ENROLMENT: Final = frozenset({Kind.ENROLLED, Kind.UNENROLLED})
+_TOLD: Final = _ENROLMENT | {Kind.ABUSE_REPORTED}
+_AT: Final = attrgetter("at")
 _MOMENT: Final = attrgetter("at", "id")
 
 
@@ -166,22 +168,24 @@ class Judge:
         known = self._circumstances(batch.relay, now)
         touched: dict[str, Subject] = {}
         enrolments: list[SendEvent] = []
-        for event in sorted(batch.events, key=_MOMENT) if len(batch.events) > 1 else batch.events:
+        for event in _in_order(batch.events):
             did = event.did
             subject = touched.get(did)
             if subject is None:
                 subject = touched[did] = subjects.get(did) or self._enter(did)
             subject.windows.record(event, int(event.at.timestamp()), known)
+            if event.kind not in _TOLD:
+                continue
             if event.kind in _ENROLMENT:
                 enrolments.append(event)
-            elif event.kind == Kind.ABUSE_REPORTED:
+            else:
                 self._report(event, subject, now)
         for subject in touched.values():
             subject.windows.ledger.seal(batch.relay)
         self._heard(touched, now)
         pardoned = self._look_for_incidents(now)
         emissions = self._enrol(enrolments, now)
-        for did in sorted(touched.keys() | pardoned):
+        for did in sorted(pardoned.union(self._restless(touched, now, hour))):
             emissions += self._judge(did, subjects[did], now, pardoned=did in pardoned)
         self._sweep_some(hour)
         return emissions
@@ -194,10 +198,21 @@ class Judge:
         grace_s, auto_ask = policy.suppression.grace.seconds, policy.abuse.auto_ask
         return known._replace(grace_s=grace_s, auto_ask=auto_ask, sharers=self._sharers)
 
+    def _restless(self, touched: dict[str, Subject], now: datetime, hour: int) -> list[str]:
+        """Who must be looked at: few are, and judging one of them makes no other calm or restless."""
+        policy, swept = self.policy, hour - SWEEP_HOURS
+        return [
+            did
+            for did, subject in touched.items()
+            if policy is None
+            or subject.windows.stirred
+            or subject.windows.swept_hour <= swept
+            or subject.member.grant is not None
+            or not calm(subject, policy, now, hour)
+        ]
+
     def _heard(self, dids: Iterable[str], now: datetime) -> None:
-        hour = epoch(now) // HOUR_S
-        for did in dids:
-            self._verdicts.breaker.heard(did, hour)
+        self._verdicts.breaker.heard_of(dids, epoch(now) // HOUR_S)
         self._verdicts.heard = now
         self._refill(now)
 
@@ -409,6 +424,14 @@ class Judge:
 def question_id(received: datetime) -> str:
     """What a question received then is called among the reports about its member."""
     return f"question {format_datetime(received)}"
+
+
+def _in_order(events: tuple[SendEvent, ...]) -> Sequence[SendEvent]:
+    """By the time they happened, those of one moment by their ids. Most batches are in order already."""
+    moments = list(map(_AT, events))
+    if all(map(lt, moments, moments[1:])):
+        return events
+    return sorted(events, key=_MOMENT)
 
 
 def _hour(hour: int) -> str:

@@ -35,19 +35,28 @@ class EventLedger:
 
     def seal(self, relay: str) -> None:
         """Take in what was counted from one record of the input log, reported by `relay`."""
-        if not self.counted:
+        counted = self.counted
+        if not counted:
             return
-        by_hour: dict[int, list[str]] = {}
-        for hour, event_id in sorted(self.counted):
-            by_hour.setdefault(hour, []).append(event_id)
-        for hour, ids in by_hour.items():
-            events, digest = self.hours.get(hour, (0, _EMPTY))
-            text = "\n".join(ids)
-            if "\\" in text or text.count("\n") >= len(ids):
-                text = "\n".join(event_id.replace("\\", "\\\\").replace("\n", "\\n") for event_id in ids)
-            running = hashlib.sha256(digest + f"{relay}\n{text}\n".encode()).digest()
-            self.hours[hour] = (events + len(ids), running)
-        self.counted.clear()
+        counted.sort()
+        hour = counted[0][0]
+        if hour == counted[-1][0]:  # as is most often so with mail of the moment
+            self._digest(relay, hour, [event_id for _, event_id in counted])
+        else:
+            by_hour: dict[int, list[str]] = {}
+            for hour, event_id in counted:
+                by_hour.setdefault(hour, []).append(event_id)
+            for hour, ids in by_hour.items():
+                self._digest(relay, hour, ids)
+        counted.clear()
+
+    def _digest(self, relay: str, hour: int, ids: list[str]) -> None:
+        events, digest = self.hours.get(hour, (0, _EMPTY))
+        text = "\n".join(ids)
+        if "\\" in text or text.count("\n") >= len(ids):
+            text = "\n".join(event_id.replace("\\", "\\\\").replace("\n", "\\n") for event_id in ids)
+        running = hashlib.sha256(digest + f"{relay}\n{text}\n".encode()).digest()
+        self.hours[hour] = (events + len(ids), running)
 
     def root(self, since: int, until: int) -> Root:
         """The root over the hours `since` … `until`."""

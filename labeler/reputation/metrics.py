@@ -18,6 +18,7 @@ from labeler.reputation.volume import HOUR_S, MINUTE_S
 from labeler.reputation.windows import SubjectWindows
 
 _FAR: Final = 1_000_000
+_Room = Callable[[Rule, SubjectWindows, "Setting", int, float, int], int]
 Stretches = Mapping[str, list[tuple[int, int]]]  # provider → hours, from and to, in which it was to blame
 ASKED: Final = "unanswered-asks"  # the metric an operator's question starts the clock of
 EXCUSABLE: Final = "invalid-recipient-rate"  # the metric that leaves out what failed at a provider to blame
@@ -297,23 +298,37 @@ def _enough_networks(rule: Rule, windows: SubjectWindows, _setting: Setting, now
     return windows.clients.size >= least and windows.clients.count((now_s - rule.window.seconds) // HOUR_S) >= least
 
 
-def _room_today(rule: Rule, windows: SubjectWindows, setting: Setting, now_s: int, least: float) -> int:
+def _invalid_stay(rule: Rule, windows: SubjectWindows, now_s: int, least: float, hours: int) -> bool:
+    """Told of those alone that are known to stay in the window; what was out of the same recipients stays so."""
+    invalid, reached, since = windows.invalid, windows.reached, (now_s - rule.window.seconds) // HOUR_S
+    n = reached.count(since + hours)
+    return invalid.exact and reached.exact and n > 0 and invalid.count(since) / n < least
+
+
+def _room_today(rule: Rule, windows: SubjectWindows, setting: Setting, now_s: int, least: float, _hours: int) -> int:
     sent = windows.volume.accepted.count((now_s - rule.window.seconds) // HOUR_S)
     return max(rule.throttle.min_events, int(least * setting.caps.daily)) - sent
 
 
-def _room_at_domains(rule: Rule, windows: SubjectWindows, _setting: Setting, now_s: int, least: float) -> int:
+def _room_at_domains(
+    rule: Rule, windows: SubjectWindows, _setting: Setting, now_s: int, least: float, hours: int
+) -> int:
     """Each further message brings at most one recipient and one domain, or a domain to a recipient there was."""
-    since = (now_s - rule.window.seconds) // HOUR_S
+    since, enough = (now_s - rule.window.seconds) // HOUR_S, rule.throttle.min_events
     n, k = windows.addressed.count(since), windows.recipient_domains.count(since)
-    return int(least * n) - k if n >= rule.throttle.min_events else rule.throttle.min_events - n
+    if hours and not (windows.addressed.exact and windows.recipient_domains.exact):
+        return 0
+    stay = n if not hours else windows.addressed.count(since + hours) if rule.window.seconds > hours * HOUR_S else 0
+    return max(enough - n, int(least * max(enough, stay)) - k)
 
 
-def _room_from(rule: Rule, windows: SubjectWindows, _setting: Setting, now_s: int, least: float) -> int:
+def _room_from(rule: Rule, windows: SubjectWindows, _setting: Setting, now_s: int, least: float, _hours: int) -> int:
     return _until_seen_again(windows.from_domains, (now_s - rule.window.seconds) // HOUR_S, least)
 
 
-def _room_networks(rule: Rule, windows: SubjectWindows, _setting: Setting, now_s: int, least: float) -> int:
+def _room_networks(
+    rule: Rule, windows: SubjectWindows, _setting: Setting, now_s: int, least: float, _hours: int
+) -> int:
     return _until_seen_again(windows.clients, (now_s - rule.window.seconds) // HOUR_S, least)
 
 
@@ -335,17 +350,19 @@ class Metric(NamedTuple):
 
     `possible` takes the estimate below which nothing is said: where the rule fires, or where it ends while a label
     stands. It divides as the measurement does, so that rounding never parts the two. `room`: how many more messages may
-    be accepted within the hour before that; None where it takes more than mail being accepted.
+    be accepted within some hours before that; None where it takes more than mail being accepted. `stays`: whether the
+    estimate stays below it for some hours although mail leaves the window; None where nobody can say.
     """
 
     measure: Callable[[View], Measurement]
     possible: _Possible
     occasion: Occasion = Occasion.ALWAYS
-    room: Callable[[Rule, SubjectWindows, Setting, int, float], int] | None = None
+    room: _Room | None = None
+    stays: Callable[[Rule, SubjectWindows, int, float, int], bool] | None = None
 
 
 METRICS: Final[dict[str, Metric]] = {
-    "invalid-recipient-rate": Metric(_invalid_recipients, _enough_invalid),
+    "invalid-recipient-rate": Metric(_invalid_recipients, _enough_invalid, stays=_invalid_stay),
     "policy-block-excess": Metric(_policy_blocks, _enough_blocks, Occasion.RARE),
     "complaint-rate": Metric(_complaints, _enough_complaints),
     "hourly-volume": Metric(_hourly_volume, _enough_this_hour, Occasion.BUSY),

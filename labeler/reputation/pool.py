@@ -36,7 +36,8 @@ class Pool:
                 return
             pool = self.providers[provider] = ProviderPool()
         pool.answered.add(hour)
-        pool.senders.record(did, hour)
+        if pool.senders.last.get(did) != hour:
+            pool.senders.record(did, hour)
 
     def block(self, provider: str, hour: int, earlier: int | None = None) -> None:
         """Count one recipient refused for policy, after `answer`; no longer in the hour `earlier`, if it was there."""

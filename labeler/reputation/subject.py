@@ -18,11 +18,23 @@ class Subject:
     """One DID: what was counted, what was decided, and the `cts` last used for each of its labels.
 
     `owed`: it was last judged in silence, and what was held back then is due when it is next heard of. `shadow`: what
-    would have been decided about it, where any rule only pretends. `calm`: the hour for which no rule can fire before
-    `calm_until` messages were accepted in all, unless the windows are stirred.
+    would have been decided about it, where any rule only pretends. `calm`: the hour of the last look, after which no
+    rule can fire up to the hour `calm_to` and before `calm_until` messages were accepted in all, nor is it clean before
+    `calm_reaches` deliveries, unless the windows are stirred; -1 where a look is due.
     """
 
-    __slots__ = ("calm", "calm_until", "member", "owed", "shadow", "stamped", "timer", "windows")
+    __slots__ = (
+        "calm",
+        "calm_reaches",
+        "calm_to",
+        "calm_until",
+        "member",
+        "owed",
+        "shadow",
+        "stamped",
+        "timer",
+        "windows",
+    )
 
     def __init__(self) -> None:
         self.windows = SubjectWindows()
@@ -32,6 +44,8 @@ class Subject:
         self.timer: datetime | None = None
         self.owed = False
         self.calm = -1
+        self.calm_to = -1
+        self.calm_reaches = 0
         self.calm_until = 0
 
     def stamp(self, val: str, now: datetime) -> datetime:

@@ -38,15 +38,16 @@ class SuppressionWindows:
             if len(self.unsubscribed) > UNSUBSCRIBED_MAX:
                 self.unsubscribed = halve(self.unsubscribed)
 
-    def tried(self, recipient: str, at_s: int, event: SendEvent, grace_s: int) -> None:
-        """Take in that this member tried to mail `recipient` again."""
+    def tried(self, recipient: str, at_s: int, event: SendEvent, grace_s: int) -> bool:
+        """Take in that this member tried to mail `recipient` again; tell whether that was an evasion."""
         left = self.unsubscribed.get(recipient)
         if left is None or at_s <= left.at_s + grace_s or event.category in AUTH_MAIL:
-            return
+            return False
         variant = left.exact is not None and event.recipient_exact not in (None, left.exact)
         rotated = left.domain is not None and _name(event.domain) not in (None, left.domain)
         if variant or rotated:
             self.evade(recipient, at_s)
+        return variant or rotated
 
     def tried_elsewhere(
         self, recipient: str, at_s: int, event: SendEvent, grace_s: int, other: "SuppressionWindows"

@@ -27,7 +27,7 @@ from labeler.reputation.decisions import (
 )
 from labeler.reputation.definitions import CLEAN_SENDER, MAIL_REMOVED, MAIL_SUSPENDED, MAIL_THROTTLED
 from labeler.reputation.evidence import evidence_record, seal
-from labeler.reputation.findings import Checks, Finding, find_possible, fresh, is_clean, room
+from labeler.reputation.findings import Checks, Finding, find_possible, fresh, is_clean, room, until_clean
 from labeler.reputation.metrics import Setting
 from labeler.reputation.policy import Mode, Policy
 from labeler.reputation.subject import Emission, Notice, NoticeKind, Subject, epoch, slate_floor
@@ -36,6 +36,8 @@ from labeler.reputation.volume import HOUR_S
 from labeler.reputation.windows import SubjectWindows
 
 NOTICES_KEPT: Final = 1_000  # that nobody has fetched
+CALM_HOURS: Final = 6  # how far ahead a look tells that nothing can come of mail …
+_ROOM_ENOUGH: Final = 4  # … if there is room for so many messages
 
 
 class Verdicts:
@@ -57,7 +59,7 @@ class Verdicts:
         if policy is None:
             return []
         member, windows, now_s = subject.member, subject.windows, epoch(now)
-        if not pardoned and self._calm(subject, policy, now, now_s // HOUR_S):
+        if not pardoned and calm(subject, policy, now, now_s // HOUR_S):
             return []
         lapsed = expire(member, now) if member.active or member.blocked else {}
         floor_s = slate_floor(member)
@@ -69,9 +71,8 @@ class Verdicts:
         unsaid = due or pretending or CLEAN_SENDER not in member.active
         clean = is_clean(policy, windows, setting, now_s, floor_s) if unsaid else False
         if not (fired or clean or lapsed or due or pardoned or pretending or throttled is not None):
-            if not windows.rare and MAIL_SUSPENDED not in member.active and _steady(windows):
-                subject.calm, windows.stirred = now_s // HOUR_S, False
-                subject.calm_until = windows.volume.accepted.total + room(checks, windows, setting, now_s, floor_s)
+            if MAIL_SUSPENDED not in member.active and _steady(windows):
+                _rest(subject, policy, checks, setting, now_s, floor_s)
             return []  # nothing to say and nothing to take back: by far the most common case
         situation = Situation(
             findings=findings,
@@ -90,22 +91,6 @@ class Verdicts:
         if emissions or lapsed or due:
             self.arm(did, subject, now)
         return emissions
-
-    @staticmethod
-    def _calm(subject: Subject, policy: Policy, now: datetime, hour: int) -> bool:
-        """Whether this hour's last look still holds: nothing stirred, nothing rare, no timer, too little mail.
-
-        Within an hour a window loses nothing, so that only what is added can make a rule fire.
-        """
-        windows = subject.windows
-        return (
-            subject.calm == hour
-            and not windows.stirred
-            and not windows.rare
-            and windows.volume.accepted.total < subject.calm_until
-            and (subject.timer is None or subject.timer > now)
-            and (CLEAN_SENDER in subject.member.active or windows.reached.size < policy.clean.min_recipients)
-        )
 
     def say(
         self, did: str, subject: Subject, changes: list[Change], now: datetime, *, by_operator: bool = False
@@ -197,6 +182,40 @@ class Verdicts:
             exp=format_datetime(change.exp) if change.exp is not None else None,
         )
         return Emission(label, evidence, cid, change.actor, change.reason, change.actor, now)
+
+
+def calm(subject: Subject, policy: Policy, now: datetime, hour: int) -> bool:
+    """Whether the last look still holds: nothing stirred, no timer, too little mail."""
+    windows = subject.windows
+    return (
+        -1 < subject.calm <= hour <= subject.calm_to
+        and not windows.stirred
+        and windows.volume.accepted.total < subject.calm_until
+        and (subject.timer is None or subject.timer > now)
+        and (
+            windows.reaches < subject.calm_reaches
+            or CLEAN_SENDER in subject.member.active
+            or windows.reached.size < policy.clean.min_recipients
+        )
+    )
+
+
+def _rest(subject: Subject, policy: Policy, checks: Checks, setting: Setting, now_s: int, floor_s: int) -> None:
+    """Note how far this look reaches: some hours if that leaves room enough, else this one.
+
+    Within an hour a window loses nothing, so that only what is added can make a rule fire. Further on nothing may hang
+    on the hour: no block that runs out, no message said to be accepted later than now.
+    """
+    windows, hour, hours, least = subject.windows, now_s // HOUR_S, 0, 0
+    if not subject.member.blocked and windows.newest_hour <= hour + 1:
+        hours, least = CALM_HOURS, room(checks, windows, setting, now_s, floor_s, CALM_HOURS)
+    if least < _ROOM_ENOUGH:
+        hours, least = 0, room(checks, windows, setting, now_s, floor_s)
+    subject.calm, subject.calm_to = hour, hour + hours
+    subject.calm_until, subject.calm_reaches = windows.volume.accepted.total + least, windows.reaches
+    if CLEAN_SENDER not in subject.member.active:
+        subject.calm_reaches += until_clean(policy, windows, setting, now_s, floor_s, hours)
+    windows.stirred = False
 
 
 def _steady(windows: SubjectWindows) -> bool:

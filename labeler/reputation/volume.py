@@ -35,7 +35,9 @@ class VolumeWindows:
 
     def accept(self, at_s: int) -> None:
         """Count a message accepted at `at_s`."""
-        _recent(self.minutes, at_s // MINUTE_S)
+        self.minutes.add(at_s // MINUTE_S)
+        if len(self.minutes.buckets) > _MINUTES_KEPT:
+            _only_recent(self.minutes)
         hour = at_s // HOUR_S
         self.accepted.add(hour)
         if hour < self._baseline_hour:
@@ -43,7 +45,9 @@ class VolumeWindows:
 
     def refuse(self, at_s: int) -> None:
         """Count a message the relay refused at `at_s`."""
-        _recent(self.refused, at_s // MINUTE_S)
+        self.refused.add(at_s // MINUTE_S)
+        if len(self.refused.buckets) > _MINUTES_KEPT:
+            _only_recent(self.refused)
 
     def attempts(self, hour: int) -> int:
         """A bound on what was tried in the two hours before a moment in `hour`, cheap to tell."""
@@ -82,7 +86,5 @@ class VolumeWindows:
         return Baseline(shrunk, shrunk + max(0.0, variance - mean) * (shrunk / mean) ** 2, hours)
 
 
-def _recent(window: CountWindow, minute: int) -> None:
-    window.add(minute)
-    if len(window.buckets) > _MINUTES_KEPT:
-        window.expire(max(window.buckets) - _MINUTES_SEEN)
+def _only_recent(window: CountWindow) -> None:
+    window.expire(max(window.buckets) - _MINUTES_SEEN)

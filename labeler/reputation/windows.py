@@ -18,6 +18,7 @@ from labeler.reputation.domains import registrable
 from labeler.reputation.events import AUTH_MAIL, OUTCOMES, Kind, SendEvent
 from labeler.reputation.ledger import EventLedger
 from labeler.reputation.outcomes import Classifier, Fault
+from labeler.reputation.places import DomainWindows, ProviderWindows
 from labeler.reputation.pool import Pool
 from labeler.reputation.reports import AbuseReports
 from labeler.reputation.suppression import SuppressionWindows
@@ -30,6 +31,7 @@ STASH_MAX: Final = 10_000  # messages per subject whose outcomes wait for an acc
 STASH_DEPTH: Final = 16  # … and outcomes kept for each
 DOMAINS_MAX: Final = 256  # sending domains, and providers, told apart for one subject
 _KNOWN_KINDS: Final = frozenset(Kind)
+_ACCEPTED, _DELIVERED = Kind.ACCEPTED.value, Kind.DELIVERED.value  # looked up once, not once an event
 _BOUND: Final = OUTCOMES | {Kind.TRAP_HIT}
 
 
@@ -50,41 +52,21 @@ class Circumstances(NamedTuple):
     now_s: int = 0
 
 
-class DomainWindows:
-    """What one enrolled sending domain of a subject did: says which domain to look at, judges nobody."""
-
-    __slots__ = ("accepted", "invalid")
-
-    def __init__(self) -> None:
-        self.accepted = CountWindow()
-        self.invalid = CountWindow()
-
-
-class ProviderWindows:
-    """What became of a subject's mail at one provider: final outcomes, recipients refused, recipients not existing."""
-
-    __slots__ = ("answered", "blocked", "invalid")
-
-    def __init__(self) -> None:
-        self.answered = CountWindow()
-        self.blocked: DistinctWindow | None = None
-        self.invalid: DistinctWindow | None = None
-
-
 class SubjectWindows:
     """Everything counted about one DID. Buckets are hours since the epoch.
 
     `reached` holds recipients whose existence is known by now (delivered or invalid), `invalid` those that do not
-    exist, `addressed` all recipients of accepted mail, `first_delivered` the hour each recipient was first reached.
-    `unbindable` counts outcomes that name no message, or for which the stash had no room. What most members never need
-    is None until then; from then on they are `rare`. `stirred`: not only was mail taken and delivered since the reset.
+    exist, `addressed` all recipients of accepted mail, `first_delivered` the hour each recipient was first reached in,
+    if it was again. `reaches` counts deliveries, `unbindable` outcomes that name no message, or for which the stash had
+    no room. What most members never need is None until then; from then on they are `rare`. `stirred`: not only was mail
+    taken and delivered since the reset.
     """
 
     __slots__ = (
         "acceptances", "addressed", "auth_mail", "blocked", "by_domain", "by_provider", "clients", "complained",
-        "dead", "delivered", "domain_of", "first_delivered", "from_domains", "invalid", "kinds", "ledger",
-        "new_clients", "new_domains", "newest_hour", "rare", "reached", "recipient_domains", "reports", "stash",
-        "stirred", "suppression", "swept_hour", "traps", "unbindable", "volume",
+        "dead", "delivered", "domain_of", "first_delivered", "from_domains", "invalid", "kinds", "last_from", "ledger",
+        "new_clients", "new_domains", "newest_hour", "rare", "reached", "reaches", "recipient_domains", "reports",
+        "stash", "stirred", "suppression", "swept_hour", "traps", "unbindable", "volume",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -114,7 +96,9 @@ class SubjectWindows:
         self.stash: dict[str, list[SendEvent]] = {}
         self.kinds: dict[str, int] = {}
         self.newest_hour = 0
+        self.last_from: tuple[str, int] | None = None  # From domain and hour: what is seen again says nothing new
         self.rare = False
+        self.reaches = 0
         self.stirred = True
         self.swept_hour = 0
         self.unbindable = 0
@@ -126,22 +110,23 @@ class SubjectWindows:
 
     def record(self, event: SendEvent, at_s: int, known: Circumstances) -> None:
         """Count one event that happened at `at_s` (seconds since the epoch)."""
-        kind = event.kind
-        if kind in self.kinds:
-            self.kinds[kind] += 1
+        kind, kinds = event.kind, self.kinds
+        if kind in kinds:
+            kinds[kind] += 1
         else:
             counted = kind if kind in _KNOWN_KINDS else "other"  # the set is open, our memory is not
-            self.kinds[counted] = self.kinds.get(counted, 0) + 1
-        if kind == Kind.ACCEPTED:
+            kinds[counted] = kinds.get(counted, 0) + 1
+        if kind == _ACCEPTED:
             self._accept(event, at_s, known)
         elif kind in _BOUND:
-            if event.message_id is None or event.recipient is None:
+            message_id, recipient = event.message_id, event.recipient
+            if message_id is None or recipient is None:
                 self.unbindable += 1
                 return
-            key = f"{known.relay} {event.message_id} {event.recipient}"
+            key = f"{known.relay} {message_id} {recipient}"
             hour = self.acceptances.get(key)
             if hour is not None and hour >= known.oldest:
-                self._settle(event, event.recipient, hour, known)
+                self._bind(event, recipient, hour, known)
             else:
                 self._put_aside(key, event)
         else:
@@ -197,7 +182,7 @@ class SubjectWindows:
         if self.stash:
             for outcome in self.stash.pop(key, ()):
                 if outcome.at.timestamp() >= known.oldest * HOUR_S:
-                    self._settle(outcome, recipient, hour, known)
+                    self._bind(outcome, recipient, hour, known)
 
     def _origin(self, event: SendEvent, hour: int, *, late: bool) -> None:
         """Count where a message came from: sending domain, From domain, submitting network."""
@@ -205,14 +190,17 @@ class SubjectWindows:
             sending = self.by_domain.get(event.domain) or self._domain(event.domain)
             if sending is not None:
                 sending.accepted.add(hour)
-        if event.from_domain is not None and self.from_domains.record(registrable(event.from_domain), hour):
-            self.stirred = True
-        if event.client is not None:
-            if self.clients.record(event.client, hour):
-                self.new_clients.renew(event.client, hour)
+        name, client = event.from_domain, event.client
+        if name is not None and (name, hour) != self.last_from:
+            self.last_from = (name, hour)
+            if self.from_domains.record(registrable(name), hour):
+                self.stirred = True
+        if client is not None:
+            if self.clients.record(client, hour):
+                self.new_clients.renew(client, hour)
                 self.stirred = True
             elif late and self.clients.exact:
-                self.new_clients.record(event.client, hour)
+                self.new_clients.record(client, hour)
                 self.stirred = True
 
     def _address(self, event: SendEvent, recipient: str, hour: int, *, late: bool) -> None:
@@ -231,29 +219,30 @@ class SubjectWindows:
     def _look_back(self, event: SendEvent, recipient: str, at_s: int, known: Circumstances) -> None:
         """Hold a message against what is known of its recipient by now: dead, a stranger, somebody who left."""
         hour = at_s // HOUR_S
-        if self.dead is not None and self.dead.sent(recipient, at_s):
-            self.rare = True
+        if self.dead is not None and recipient in self.dead.known and self.dead.sent(recipient, at_s):
+            self.rare = self.stirred = True
         if event.category in AUTH_MAIL:
             reached = self.delivered.last.get(recipient)
             stranger = self.delivered.exact and (reached is None or reached < hour - CONTACT_HOURS)
             self.auth_mail = self.auth_mail or AuthMailWindows()
-            self.rare = True
+            self.rare = self.stirred = True
             self.auth_mail.accept(str(event.category), recipient, hour, stranger=stranger)
-        elif self.suppression is not None:
-            self.suppression.tried(recipient, at_s, event, known.grace_s)
+        elif self.suppression is not None and self.suppression.tried(recipient, at_s, event, known.grace_s):
+            self.stirred = True
         if known.sharers and event.domain is not None:
             for other in known.sharers.get(event.domain.lower(), ()):
                 if other is not self.suppression:
                     self.suppressing().tried_elsewhere(recipient, at_s, event, known.grace_s, other)
 
-    def _settle(self, event: SendEvent, recipient: str, hour: int, known: Circumstances) -> None:
+    def _bind(self, event: SendEvent, recipient: str, hour: int, known: Circumstances) -> None:
         """Count a bound outcome in the hour of its acceptance."""
-        kind = event.kind
         self.ledger.counted.append((hour, event.id))
-        if kind == Kind.DELIVERED:
-            self._answered(event, hour, known)
-            self._reach(event, recipient, hour)
-            return
+        settle = self._reach if event.kind == _DELIVERED else self._settle
+        settle(event, recipient, hour, known)
+
+    def _settle(self, event: SendEvent, recipient: str, hour: int, known: Circumstances) -> None:
+        """Count a bound outcome, other than a delivery, in the hour of its acceptance."""
+        kind = event.kind
         self.stirred = True
         if kind == Kind.BOUNCED:
             provider = self._answered(event, hour, known)
@@ -267,18 +256,28 @@ class SubjectWindows:
             self.rare = True
             self.traps.record(recipient, hour)
 
-    def _reach(self, event: SendEvent, recipient: str, hour: int) -> None:
+    def _reach(self, event: SendEvent, recipient: str, hour: int, known: Circumstances) -> None:
+        self._answered(event, hour, known)
         delivered = self.delivered
-        if delivered.exact:
-            latest = delivered.last.get(recipient)
-            if latest is None or hour > latest + CONTACT_HOURS or hour < self.first_delivered[recipient]:
-                self.first_delivered[recipient] = hour
-        delivered.record(recipient, hour)
-        if not delivered.exact and self.first_delivered:
-            self.first_delivered = {}
+        self.reaches += 1
+        latest = delivered.last.get(recipient)
+        if latest is not None and latest != hour:
+            self._again(recipient, hour, latest)
+        if latest != hour:
+            delivered.record(recipient, hour)
+            if not delivered.exact and self.first_delivered:
+                self.first_delivered = {}
         self.reached.record(recipient, hour)
-        if self.dead is not None:
+        if self.dead is not None and recipient in self.dead.known:
             self.dead.revive(recipient, int(event.at.timestamp()))
+
+    def _again(self, recipient: str, hour: int, latest: int) -> None:
+        """Keep the hour a recipient was first reached in, where that is not the latest; anew after a month."""
+        first = self.first_delivered.get(recipient, latest)
+        if hour > latest + CONTACT_HOURS:
+            self.first_delivered.pop(recipient, None)
+        else:
+            self.first_delivered[recipient] = min(first, hour)
 
     def _bounce(
         self, event: SendEvent, recipient: str, hour: int, known: Circumstances, provider: ProviderWindows | None
@@ -326,15 +325,15 @@ class SubjectWindows:
         """
         if not (self.addressed.exact and self.delivered.exact):
             return max(0, self.addressed.count(since) - self.delivered.size)
-        first, latest, forgotten = self.first_delivered, self.delivered.last, since - CONTACT_HOURS
+        first, delivered, forgotten = self.first_delivered, self.delivered.last, since - CONTACT_HOURS
         return sum(
-            first.get(recipient, since) >= since or latest[recipient] < forgotten
-            for recipient in self.addressed.items(since)
+            latest is None or latest < forgotten or first.get(recipient, latest) >= since
+            for recipient, latest in ((item, delivered.get(item)) for item in self.addressed.items(since))
         )
 
     def sweep(self, hour: int, horizon_hours: int, memory_s: int) -> None:
         """Forget what no window can see any more. Changes no count; due once `hour` ≥ `swept_hour` + 24."""
-        self.swept_hour, self.stirred = hour, True
+        self.swept_hour, self.stirred, self.last_from = hour, True, None
         floor, oldest = hour - max(horizon_hours, CONTACT_HOURS), binding_floor(hour)
         self.volume.expire(hour, floor)
         if any(bound < oldest for bound in self.acceptances.values()):
@@ -355,7 +354,7 @@ class SubjectWindows:
     def _forget(self, floor: int, oldest: int) -> None:
         """Let go of what hangs on forgotten items."""
         reached, addressed = self.delivered.last, self.addressed.last
-        if len(reached) < len(self.first_delivered):
+        if any(item not in reached for item in self.first_delivered):
             self.first_delivered = {item: first for item, first in self.first_delivered.items() if item in reached}
         if self.addressed.exact and len(addressed) < len(self.domain_of):
             self.domain_of = {item: domain for item, domain in self.domain_of.items() if item in addressed}
@@ -379,13 +378,13 @@ class SubjectWindows:
     def suppressing(self) -> SuppressionWindows:
         """The suppression list, from now on there."""
         self.suppression = self.suppression or SuppressionWindows()
-        self.rare = True
+        self.rare = self.stirred = True
         return self.suppression
 
     def reported(self) -> AbuseReports:
         """The abuse reports, from now on there."""
         self.reports = self.reports or AbuseReports()
-        self.rare = True
+        self.rare = self.stirred = True
         return self.reports
 
     def _domain(self, name: str) -> DomainWindows | None:

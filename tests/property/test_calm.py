@@ -10,7 +10,6 @@ import labeler
 from labeler.reputation.inputs import Input, PolicyActivated, Tick
 from labeler.reputation.judge import Judge
 from labeler.reputation.policy import parse_policy
-from labeler.reputation.verdicts import Verdicts
 from tests.scenes import LOWERED, SCENES, START, Relay, Scene, changed
 
 SHIPPED = (Path(labeler.__file__).parent / "policy.toml").read_text(encoding="utf-8")
@@ -44,7 +43,8 @@ def the_same(policy: str, scenes: list[Scene]) -> int:
     log = list(Relay().play(scenes))
     passed_over = told(policy, log)
     with pytest.MonkeyPatch.context() as always_looking:
-        always_looking.setattr(Verdicts, "_calm", staticmethod(lambda *_: False))
+        for place in ("judge", "verdicts"):
+            always_looking.setattr(f"labeler.reputation.{place}.calm", lambda *_: False)
         assert passed_over == told(policy, log)
     return sum(len(step) for step in passed_over)
 

@@ -9,8 +9,9 @@ from labeler.reputation.conditions import measure_condition
 from labeler.reputation.counters import DistinctWindow
 from labeler.reputation.intervals import wilson
 from labeler.reputation.metrics import METRICS, Measurement, View
+from labeler.reputation.places import ProviderWindows
 from labeler.reputation.policy import CONDITIONS
-from labeler.reputation.windows import ProviderWindows, SubjectWindows
+from labeler.reputation.windows import SubjectWindows
 from tests.filled_windows import HOUR, NOW_S, REST_CONFIDENCE, filled, rule, setting
 
 DAY_S = 24 * 3600

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labeler.reputation import counters
 from labeler.reputation.catalogue import Scale
 from labeler.reputation.dead_addresses import DeadAddresses
 from labeler.reputation.findings import (
@@ -21,6 +23,7 @@ from labeler.reputation.findings import (
     fresh,
     is_clean,
     room,
+    until_clean,
 )
 from labeler.reputation.intervals import excess, wilson
 from labeler.reputation.metrics import Measurement
@@ -329,7 +332,7 @@ class TestRoom:
 
     def test_or_until_the_day_or_a_spray_could_be_too_much(self, policy: Policy) -> None:
         assert self.left(policy, filled(accepted=[HOUR - 9] * 145)) == 5
-        assert self.left(policy, filled(addressed=[HOUR - 9] * 47)) == 3
+        assert self.left(policy, filled(addressed=[HOUR - 9] * 47, recipient_domains=[HOUR - 9] * 47)) == 3
 
     def test_without_busy_rules_only_the_others_limit_it(self, policy: Policy) -> None:
         only = [item for item in policy.rules if item.id == "invalid-recipients"]
@@ -348,6 +351,47 @@ class TestRoom:
     def test_none_where_a_clean_slate_cuts_a_window_short(self, policy: Policy) -> None:
         assert self.left(policy, SubjectWindows(), floor_s=(HOUR - 100) * 3600) == 0
         assert self.left(policy, SubjectWindows(), floor_s=(HOUR - 900) * 3600) == 20
+
+    def test_none_once_something_rare_may_say_something(self, policy: Policy) -> None:
+        for blocks, left in [(4, 20), (5, 0)]:
+            windows = filled(blocked=[HOUR] * blocks)
+            windows.rare = True
+            assert self.left(policy, windows) == left
+
+    @pytest.mark.parametrize(("bad", "complained", "left"), [(2, 0, 20), (3, 0, 20), (20, 0, 0), (0, 1, 20), (0, 3, 0)])
+    def test_none_for_hours_where_a_rate_may_rise(self, policy: Policy, bad: int, complained: int, left: int) -> None:
+        windows = mail(200, bad)
+        for number in range(complained):
+            windows.complained.record(f"c{number}", HOUR)
+        assert room(checks_of(policy.rules), windows, SETTING, NOW_S, 0, hours=6) == left
+        assert self.left(policy, windows) == 20
+
+
+class TestUntilClean:
+    """How many more recipients it takes at best until a sender could be called clean."""
+
+    @pytest.mark.parametrize(
+        ("good", "bad", "more"),
+        [(10, 0, 0), (52, 0, 8), (60, 0, 8), (66, 0, 2), (72, 0, 0), (74, 1, 32), (400, 40, 32)],
+    )
+    def test_a_few_at_a_time(self, policy: Policy, good: int, bad: int, more: int) -> None:
+        assert until_clean(policy, mail(good, bad), SETTING, NOW_S, 0, 6) == more
+
+    def test_what_failed_long_ago_may_be_gone_by_then(self, policy: Policy) -> None:
+        windows = mail(66)
+        for number in range(3):
+            windows.invalid.record(f"old {number}", HOUR - 164)
+            windows.reached.record(f"old {number}", HOUR - 164)
+        assert [until_clean(policy, windows, SETTING, NOW_S, 0, hours) for hours in (0, 6)] == [32, 2]
+
+    def test_nobody_can_say_by_other_measures_or_where_recipients_are_not_known(
+        self, shipped: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        policy = parse_policy(shipped)
+        other = msgspec.structs.replace(policy, clean=msgspec.structs.replace(policy.clean, metric="complaint-rate"))
+        assert until_clean(other, mail(60), SETTING, NOW_S, 0, 6) == 0
+        monkeypatch.setattr(counters, "EXACT_MAX", 50)
+        assert until_clean(policy, mail(60), SETTING, NOW_S, 0, 6) == 0
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from labeler.reputation.catalogue import CATALOGUE
 from labeler.reputation.counters import CountWindow, DistinctWindow
 from labeler.reputation.dead_addresses import DeadAddresses
 from labeler.reputation.metrics import METRICS, Measurement, View, own_domains, whole_bucket
+from labeler.reputation.places import ProviderWindows
 from labeler.reputation.pool import Pool
-from labeler.reputation.windows import ProviderWindows, SubjectWindows
+from labeler.reputation.windows import SubjectWindows
 from tests.filled_windows import HOUR, NOW_S, fill, filled, setting
 
 MEMBER, OTHERS = "did:plc:m", "did:plc:others"

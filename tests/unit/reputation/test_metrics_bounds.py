@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labeler.reputation import counters
 from labeler.reputation.auth_mail import AuthMailWindows
 from labeler.reputation.counters import DistinctWindow
 from labeler.reputation.dead_addresses import DeadAddresses
@@ -140,10 +141,12 @@ class TestRoom:
     """How many more messages it takes until a rule could fire."""
 
     @staticmethod
-    def left(metric: str, windows: SubjectWindows, least: float, min_events: int = 3, window: str = "1h") -> int:
+    def left(
+        metric: str, windows: SubjectWindows, least: float, min_events: int = 3, window: str = "1h", hours: int = 0
+    ) -> int:
         room = METRICS[metric].room
         assert room is not None
-        return room(rule(metric, min_events, window=window), windows, setting(), NOW_S, least)
+        return room(rule(metric, min_events, window=window), windows, setting(), NOW_S, least, hours)
 
     def test_up_to_so_many_a_day_as_the_cap_and_the_bar_allow(self) -> None:
         windows = filled(accepted=[HOUR - 30] * 50 + [HOUR] * 40)
@@ -155,6 +158,37 @@ class TestRoom:
         assert self.left("domain-spray", few, 0.85, min_events=50) == 42
         many = filled(addressed=[HOUR] * 100, recipient_domains=[HOUR] * 40)
         assert self.left("domain-spray", many, 0.85, min_events=50) == 85 - 40
+
+    def test_hours_on_the_domains_are_out_of_those_who_stay(self) -> None:
+        leaving = filled(addressed=[HOUR - 22] * 60 + [HOUR] * 100, recipient_domains=[HOUR] * 40)
+        assert self.left("domain-spray", leaving, 0.85, min_events=50, window="24h") == 136 - 40
+        assert self.left("domain-spray", leaving, 0.85, min_events=50, window="24h", hours=6) == 85 - 40
+        assert self.left("domain-spray", leaving, 0.85, min_events=50, window="1h", hours=6) == 42 - 40
+
+    def test_hours_on_nobody_can_say_where_recipients_are_not_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(counters, "EXACT_MAX", 10)
+        crowd = filled(addressed=[HOUR] * 20)
+        assert self.left("domain-spray", crowd, 0.85, min_events=50) > 0
+        assert self.left("domain-spray", crowd, 0.85, min_events=50, hours=6) == 0
+
+    @pytest.mark.parametrize(
+        ("invalid", "reached", "stays"),
+        [
+            ([HOUR] * 3, [HOUR] * 100, True),
+            ([HOUR] * 3, [HOUR - 100] * 100, False),
+            ([HOUR] * 3, [HOUR] * 60, False),
+            ([HOUR], [], False),
+            ([HOUR] * 3, [HOUR] * 300, False),
+        ],
+    )
+    def test_a_rate_stays_low_if_it_is_out_of_those_who_stay(
+        self, monkeypatch: pytest.MonkeyPatch, invalid: list[int], reached: list[int], stays: bool
+    ) -> None:
+        monkeypatch.setattr(counters, "EXACT_MAX", 200)
+        asked = METRICS["invalid-recipient-rate"].stays
+        assert asked is not None
+        windows = filled(invalid=invalid, reached=reached)
+        assert asked(rule("invalid-recipient-rate", 3, window="100h"), windows, NOW_S, 0.05, 6) is stays
 
     @pytest.mark.parametrize(
         ("metric", "window"), [("foreign-from", "from_domains"), ("submitting-networks", "clients")]

@@ -11,7 +11,7 @@ from labeler.reputation.judge import Judge
 from labeler.reputation.metrics import Setting
 from labeler.reputation.policy import Caps, Policy
 from labeler.reputation.subject import Subject
-from labeler.reputation.verdicts import NOTICES_KEPT, Verdicts
+from labeler.reputation.verdicts import NOTICES_KEPT, Verdicts, calm
 from tests.unit.reputation.conftest import POLICY, Story, evidence
 
 MEMBER = "did:plc:member"
@@ -190,13 +190,33 @@ class TestCalm:
         """Whether the next look at a member would be spared."""
         subject, policy, hour = story.judge.subjects[did], story.judge.policy, int(story.now.timestamp()) // 3600
         assert policy is not None
-        return Verdicts._calm(subject, policy, story.now, hour)
+        return calm(subject, policy, story.now, hour)
 
-    def test_good_mail_needs_one_look_an_hour(self, story: Story) -> None:
+    def test_good_mail_needs_one_look_in_hours(self, story: Story) -> None:
         story.mail(good=10)
+        assert self.calm(story)
+        story.wait(hours=6)
         assert self.calm(story)
         story.wait(hours=1)
         assert not self.calm(story)
+
+    def test_where_little_room_is_left_for_hours_it_needs_one_an_hour(self, story: Story) -> None:
+        story.mail(good=18)
+        assert self.calm(story)
+        story.wait(hours=1)
+        assert not self.calm(story)
+
+    def test_what_runs_out_by_itself_is_looked_at_every_hour(self, story: Story) -> None:
+        story.decide(negate=["mail-suspended"], hours=900)
+        story.wait(hours=800)
+        story.mail(good=10)
+        subject = story.judge.subjects[MEMBER]
+        assert subject.calm == subject.calm_to
+
+    def test_so_is_who_sends_in_the_future(self, story: Story) -> None:
+        story.mail(good=10, at=story.now + 3 * HOUR)
+        subject = story.judge.subjects[MEMBER]
+        assert subject.calm == subject.calm_to
 
     def test_a_bounce_ends_it(self, story: Story) -> None:
         story.mail(good=10)
@@ -216,7 +236,7 @@ class TestCalm:
         subject.calm_until = subject.windows.volume.accepted.total
         assert not self.calm(story)
 
-    @pytest.mark.parametrize("spoil", ["stirred", "rare", "timer", "clean"])
+    @pytest.mark.parametrize("spoil", ["stirred", "timer", "clean"])
     def test_each_of_these_ends_it(self, story: Story, spoil: str) -> None:
         story.mail(good=10)
         subject = story.judge.subjects[MEMBER]
@@ -252,7 +272,8 @@ class TestCalm:
             return story.one_by_one(outcomes)
 
         spared = told()
-        monkeypatch.setattr(Verdicts, "_calm", staticmethod(lambda *_: False))
+        for place in ("judge", "verdicts"):
+            monkeypatch.setattr(f"labeler.reputation.{place}.calm", lambda *_: False)
         assert told() == spared
         assert any(spared)
 
@@ -301,6 +322,14 @@ def test_a_pardon_looks_though_all_is_calm(story: Story) -> None:
     assert subject.calm > 0
     assert story.judge._judge(MEMBER, subject, story.now, pardoned=True) == []
     assert subject.calm == -1
+
+
+def test_a_touch_passes_over_who_is_calm(story: Story) -> None:
+    story.mail(good=10)
+    looked = story.judge.subjects[MEMBER].calm
+    story.wait(hours=2)
+    assert story.judge.touch(MEMBER, story.now) == []
+    assert story.judge.subjects[MEMBER].calm == looked
 
 
 def test_notices_nobody_fetches_are_bounded(story: Story) -> None:

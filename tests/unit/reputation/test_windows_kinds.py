@@ -282,6 +282,7 @@ STIRRING = [
     event(Kind.ACCEPTED, 2, client="c" * 32),
     event(Kind.ACCEPTED, 2, from_domain="new.example"),
     event(Kind.ACCEPTED, 2, -5, client="b" * 32),
+    event(Kind.ACCEPTED, 2, category="mfa-otp"),
 ]
 
 

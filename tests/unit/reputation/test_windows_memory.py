@@ -94,8 +94,8 @@ class TestSweep:
 
 def test_nothing_hangs_on_recipients_that_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counters, "EXACT_MAX", 20)
-    windows = windows_of(*(item for n in range(20) for item in message(n)))
-    assert len(windows.first_delivered) == 20
+    windows = windows_of(*(item for hours in (0, 5) for n in range(20) for item in message(n, hours)))
+    assert windows.first_delivered == {person(n): HOUR for n in range(20)}
     for item in message(20):
         record(windows, item)
     assert (windows.delivered.exact, windows.first_delivered) == (False, {})
