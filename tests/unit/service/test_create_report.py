@@ -75,8 +75,8 @@ async def restarted(service: "Service") -> "Service":
     return again
 
 
-@pytest.mark.row(255, 258)
 class TestReports:
+    @pytest.mark.row(255, 257, 258)
     async def test_a_report_is_answered_as_its_lexicon_says_and_stands_in_the_log(self, known: "Service") -> None:
         status, body = await report(known, reason="A list I never joined.", modTool={"name": "app", "meta": {"v": 1}})
         assert status == 200
@@ -93,6 +93,7 @@ class TestReports:
         assert isinstance(record, Report)
         assert (position, record.reporter, record.did, record.category, record.tool) == (2, BOB, ALICE, "spam", "app")
 
+    @pytest.mark.row(255)
     async def test_it_opens_a_case_and_labels_nobody(self, known: "Service") -> None:
         _, body = await report(known, reason_type=f"{NEW}reasonViolenceThreats")
         case = known.cases.find_open(CaseKind.ABUSE_REPORT, ALICE)
@@ -103,21 +104,26 @@ class TestReports:
         assert body["id"] == case.entries[1].position
 
     @pytest.mark.parametrize("iss", [MODERATOR, RELAY, ALICE])
+    @pytest.mark.row(255, 258)
     async def test_operators_relays_and_the_account_itself_may_report_too(self, known: "Service", iss: str) -> None:
         assert (await report(known, iss))[1]["reportedBy"] == iss
 
+    @pytest.mark.row(258)
     async def test_a_bearer_token_speaks_for_its_did(self, known: "Service") -> None:
         _, body, _ = await known.call("POST", f"/xrpc/{REPORT}", json=said(), token="relay")
         assert body["reportedBy"] == RELAY
 
+    @pytest.mark.row(258)
     async def test_the_body_says_nothing_about_who_reports(self, known: "Service") -> None:
         assert (await report(known, BOB, reportedBy=CAROL, createdBy=CAROL))[1]["reportedBy"] == BOB
 
+    @pytest.mark.row(255)
     async def test_without_a_token_it_is_401(self, known: "Service") -> None:
         status, body, headers = await known.call("POST", f"/xrpc/{REPORT}", json=said())
         assert (status, body["error"], headers["WWW-Authenticate"]) == (401, "MissingJwt", "Bearer")
 
     @pytest.mark.parametrize("aud", [OWN, f"{OWN}#atproto_labeler"])
+    @pytest.mark.row(258)
     async def test_account_hosts_name_us_in_two_ways(self, known: "Service", aud: str) -> None:
         assert (await send(known, BOB, said(), aud=aud))[0] == 200
 
@@ -127,12 +133,14 @@ class TestReports:
         status, body, _ = await send(known, BOB, said(), aud="did:web:elsewhere.example.com")
         assert (status, body["error"]) == (401, "BadJwtAudience")
 
+    @pytest.mark.row(258)
     async def test_a_token_works_once(self, known: "Service") -> None:
         once = made(known, BOB)
         found = [(await known.call("POST", f"/xrpc/{REPORT}", json=said(), token=once))[:2] for _ in range(2)]
         assert [(status, body.get("error")) for status, body in found] == [(200, None), (401, "BadJwt")]
         assert await known.telemetry.head() == 2
 
+    @pytest.mark.row(255)
     async def test_it_is_a_procedure(self, known: "Service") -> None:
         status, body, _ = await known.call("GET", f"/xrpc/{REPORT}")
         assert (status, body["error"]) == (400, "InvalidRequest")
@@ -154,8 +162,8 @@ class TestReports:
         assert "reason" not in again[1], "nobody has read the first one back yet"
 
 
-@pytest.mark.row(256)
 class TestSubjects:
+    @pytest.mark.row(256)
     async def test_a_record_is_its_repo_s(self, known: "Service") -> None:
         subject = {"$type": RECORD, "uri": f"at://{ALICE}/app.bsky.feed.post/3k5", "cid": CID}
         status, body = await report(known, subject=subject)
@@ -176,6 +184,7 @@ class TestSubjects:
             (ALICE, "subject must be an object with a $type"),
         ],
     )
+    @pytest.mark.row(256)
     async def test_what_is_no_subject_is_400_and_leaves_no_trace(
         self, known: "Service", subject: Any, message: str
     ) -> None:
@@ -184,7 +193,6 @@ class TestSubjects:
         assert await known.telemetry.head() == 1
 
 
-@pytest.mark.row(257)
 class TestReasons:
     @pytest.mark.parametrize(
         ("reason", "status"),
@@ -199,6 +207,7 @@ class TestReasons:
         ],
         ids=["2000 letters", "2001 letters", "790 families", "20025 bytes", "empty", "null", "number"],
     )
+    @pytest.mark.row(257)
     async def test_a_comment_has_2000_characters_and_20000_bytes(
         self, known: "Service", reason: Any, status: int
     ) -> None:
@@ -207,6 +216,7 @@ class TestReasons:
         if status == 400:
             assert body["message"].startswith("reason must")
 
+    @pytest.mark.row(257)
     async def test_ten_megabytes_are_413_and_nothing_else_happens(self, known: "Service") -> None:
         raw = json.dumps(said(reason="x" * 10_000_000)).encode()
         status, body, _ = await known.call("POST", f"/xrpc/{REPORT}", data=raw, token=made(known, BOB))
@@ -214,6 +224,7 @@ class TestReasons:
         assert await known.telemetry.head() == 1
 
     @pytest.mark.parametrize("tool", [{}, "app", {"name": 7}, {"name": "app", "meta": "text"}, None])
+    @pytest.mark.row(257)
     async def test_a_tool_has_a_name(self, known: "Service", tool: Any) -> None:
         assert (await report(known, modTool=tool))[0] == 400
 
@@ -235,9 +246,9 @@ class TestReasons:
         assert known.told[0].text.startswith("urgent: ")
 
 
-@pytest.mark.row(260, 261, 262, 263)
 class TestAppeals:
     @pytest.mark.parametrize("reason_type", [APPEAL, NEW_APPEAL])
+    @pytest.mark.row(260, 262)
     async def test_the_account_itself_appeals_and_a_case_opens(self, known: "Service", reason_type: str) -> None:
         await known.emit()
         status, body = await report(known, ALICE, reason_type=reason_type, reason="It was my brother.")
@@ -250,6 +261,7 @@ class TestAppeals:
 
     @pytest.mark.parametrize("iss", [BOB, MODERATOR, RELAY])
     @pytest.mark.parametrize("reason_type", [APPEAL, NEW_APPEAL])
+    @pytest.mark.row(260)
     async def test_nobody_else_may(self, known: "Service", iss: str, reason_type: str) -> None:
         await known.emit()
         head = await known.telemetry.head()
@@ -257,6 +269,7 @@ class TestAppeals:
         assert (status, body) == (403, {"error": "Forbidden", "message": "You cannot appeal this report"})
         assert (await known.telemetry.head(), known.cases.cases) == (head, {})
 
+    @pytest.mark.row(261)
     async def test_one_at_a_time_and_a_restart_forgets_none(self, known: "Service") -> None:
         await known.emit()
         assert (await report(known, ALICE, reason_type=APPEAL))[0] == 200
@@ -266,12 +279,14 @@ class TestAppeals:
             assert (status, body["error"]) == (403, "AlreadyAppealed")
         await again.stop()
 
+    @pytest.mark.row(261)
     async def test_one_of_two_at_once_wins(self, known: "Service") -> None:
         await known.emit()
         async with known.busy_disk(jobs=4):
             racing = [asyncio.create_task(report(known, ALICE, reason_type=APPEAL)) for _ in range(4)]
         assert sorted(status for status, _ in await asyncio.gather(*racing)) == [200, 403, 403, 403]
 
+    @pytest.mark.row(261, 262)
     async def test_once_it_is_decided_there_may_be_another(self, known: "Service") -> None:
         await known.emit()
         await report(known, ALICE, reason_type=APPEAL)
@@ -282,6 +297,7 @@ class TestAppeals:
         assert known.cases.find_open(CaseKind.APPEAL, ALICE) is None
         assert (await report(known, ALICE, reason_type=APPEAL))[0] == 200
 
+    @pytest.mark.row(263)
     async def test_it_needs_a_label_to_be_about(self, known: "Service", event: Any) -> None:
         """Clients offer it on every label of ours, and DIDs cost nothing: strangers must not fill the queue."""
         status, body = await report(known, ALICE, ALICE, APPEAL)
@@ -293,6 +309,7 @@ class TestAppeals:
         await known.pipeline.reached(known.ingest.position)
         assert (await report(known, ALICE, ALICE, APPEAL))[0] == 200, "relay-member is a label, too"
 
+    @pytest.mark.row(261)
     async def test_a_removed_account_appeals_and_reports_nobody(self, known: "Service") -> None:
         for admin in ("did:plc:first", "did:plc:second"):
             await known.desk.decide(Operator(admin, Role.ADMIN), Event("label", ALICE, ("mail-removed",)))
@@ -303,7 +320,6 @@ class TestAppeals:
         assert (await report(known, BOB, ALICE))[0] == 200, "others may still report it"
 
 
-@pytest.mark.row(264)
 class TestOnceIsEnough:
     async def test_the_same_said_again_within_a_day_is_the_same_report(self, known: "Service") -> None:
         _, first = await report(known, reason="the first words")
@@ -353,8 +369,8 @@ class TestOnceIsEnough:
         assert (await report(known))[0] == 200
 
 
-@pytest.mark.row(264)
 class TestPrivacy:
+    @pytest.mark.row(264)
     async def test_neither_the_public_nor_the_member_learns_who_reported_or_what(
         self, known: "Service", caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -389,6 +405,16 @@ class TestPrivacy:
             assert CAROL not in place
             assert secret not in place
 
+    @pytest.mark.row(264)
+    async def test_the_public_cannot_tell_whether_somebody_was_reported(self, known: "Service", event: Any) -> None:
+        await known.submit(event(1, did=CAROL, kind="enrolled"))
+        await known.pipeline.reached(known.ingest.position)
+        before = [await known.standing(None, did) for did in (ALICE, CAROL)]
+        for did in (ALICE, CAROL):
+            assert (await report(known, did=did))[0] == 200
+        assert [await known.standing(None, did) for did in (ALICE, CAROL)] == before
+
+    @pytest.mark.row(264)
     async def test_the_words_go_after_their_term_and_the_report_stays(self, service: "Service") -> None:
         known = type(service)(**world(report_days=30))
         await known.start()
