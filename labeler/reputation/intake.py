@@ -5,6 +5,7 @@ itself, with a reason; its neighbours stay. Rule 3: what could not be written is
 retry is not mistaken for a duplicate.
 """
 
+from collections import deque
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -15,6 +16,7 @@ from labeler.atproto.syntax import is_did
 from labeler.errors import BadInput
 from labeler.reputation.definitions import VALUES
 from labeler.reputation.events import SendEvent
+from labeler.reputation.filings import Filing, Filings
 from labeler.reputation.inputs import Batch, CaseAction, Decision, Input, Override, Question, Report
 
 LATE: Final = timedelta(days=7)
@@ -22,6 +24,7 @@ AHEAD: Final = timedelta(minutes=5)
 _MEMORY_DAYS: Final = 9  # LATE + AHEAD, counted in days of reception, rounded up at both ends
 _DID_CACHE: Final = 200_000
 _MAX_HOURS: Final = 10 * 366 * 24  # a moment that far ahead can still be written as a date
+_UNDONE_MAX: Final = 256  # words about appeals that may be forgotten again: more than are ever written at once
 _MAX_CAP: Final = 1_000_000_000  # as an enrolment may agree
 
 
@@ -51,6 +54,8 @@ class Intake:
         self._external: dict[str, set[tuple[str, str]]] = {}
         self._revisions: dict[int, int] = {}  # case → actions so far
         self._appealed: set[str] = set()  # members whose appeal nobody has decided
+        self._before: deque[tuple[Input, bool]] = deque(maxlen=_UNDONE_MAX)  # whether one waited before each word
+        self._filings = Filings()
 
     def admit(self, relay: str, events: Sequence[SendEvent], received: datetime) -> Admission:
         """Sort events into new, duplicate and refused; the new ones are known from here on."""
@@ -118,13 +123,25 @@ class Intake:
         self._revisions[action.case] = known + 1
         self._follow_appeals(action)
 
-    def admit_report(self, report: Report) -> None:
-        """Check a report or an appeal; raises `BadInput` when it may not enter."""
+    def admit_report(self, report: Report) -> Report | Filing:
+        """Check a report or an appeal; return it, or the same one as it was filed within a day: then nothing is new.
+
+        Raises `BadInput` when it may not enter.
+        """
         _check_did(report.did)
         if report.appeal:
             if report.did in self._appealed:
                 raise BadInput("An appeal of this account is waiting already.", name="AlreadyAppealed", status=403)
-            self._appealed.add(report.did)
+            self._follow_appeals(report)
+            return report
+        filed = self._filings.find(report)
+        if filed is None:
+            self._filings.file(report)
+        return filed or report
+
+    def written(self, report: Report, position: int) -> None:
+        """Note where a report stands in the log, for those who say the same again."""
+        self._filings.written(report, position)
 
     def admit_question(self, question: Question) -> None:
         """Check an operator's question to a member; raises `BadInput` when it may not enter."""
@@ -151,18 +168,19 @@ class Intake:
             case Batch():
                 day = self._days.get(_day(record.received), set())
                 day.difference_update(f"{record.relay} {event.id}" for event in record.events)
+                return
             case Decision():
                 if record.external_id is not None:
                     self._external.get(record.external_id, set()).discard((record.did, record.event))
-                if record.event == "resolve-appeal":
-                    self._appealed.add(record.did)
             case CaseAction():
                 self._revisions[record.case] -= 1
-                if record.kind == "appeal" and record.act == "resolve":
-                    self._appealed.add(record.did)
             case Report():
-                if record.appeal:
-                    self._appealed.discard(record.did)
+                self._filings.forget(record)
+            case _:
+                return
+        if self._before and self._before[-1][0] == record:
+            _, waited = self._before.pop()
+            (self._appealed.add if waited else self._appealed.discard)(record.did)
 
     def remember(self, record: Input) -> None:
         """Take in a record read back from the log."""
@@ -176,16 +194,22 @@ class Intake:
         elif isinstance(record, CaseAction):
             self._revisions[record.case] = self._revisions.get(record.case, 0) + 1
             self._follow_appeals(record)
-        elif isinstance(record, Report) and record.appeal:
-            self._appealed.add(record.did)
+        elif isinstance(record, Report):
+            self._follow_appeals(record)
+            if not record.appeal:
+                self._filings.file(record)
 
-    def _follow_appeals(self, word: Decision | CaseAction) -> None:
-        """Note which appeals are decided."""
-        if isinstance(word, Decision):
-            if word.event == "resolve-appeal":
-                self._appealed.discard(word.did)
-        elif word.kind == "appeal" and word.act in {"resolve", "reopen"}:
-            (self._appealed.discard if word.act == "resolve" else self._appealed.add)(word.did)
+    def _follow_appeals(self, word: Decision | CaseAction | Report) -> None:
+        """Note which appeals wait and which are decided."""
+        match word:
+            case Report(appeal=True) | CaseAction(kind="appeal", act="reopen"):
+                waits = True
+            case Decision(event="resolve-appeal") | CaseAction(kind="appeal", act="resolve"):
+                waits = False
+            case _:
+                return
+        self._before.append((word, word.did in self._appealed))
+        (self._appealed.add if waits else self._appealed.discard)(word.did)
 
     def _roll(self, received: datetime) -> tuple[set[str], list[set[str]]]:
         """Today's ids and those of the days still remembered; older days are dropped whole."""

@@ -12,9 +12,10 @@ from typing import Final
 
 from labeler.moderation.cases import CaseBook, CaseKind
 from labeler.moderation.history import History
+from labeler.moderation.retention import Retention
 from labeler.ports import Clock
 from labeler.reputation.canary import Canary, Disagreement
-from labeler.reputation.inputs import Input
+from labeler.reputation.inputs import Input, Report
 from labeler.reputation.judge import Judge
 from labeler.reputation.subject import Emission, Notice
 from labeler.reputation.volume import HOUR_S
@@ -24,7 +25,7 @@ GRACE: Final = timedelta(minutes=1)
 """For how long the canary may be of another mind unnoticed: it fires its timers at their moment, and the judge's come
 back from the log a little later."""
 
-_CASES: Final = frozenset(kind.value for kind in CaseKind)
+_CASES: Final = {kind.value: kind for kind in CaseKind} | {"unanswered": CaseKind.ABUSE_REPORT}
 
 log = logging.getLogger(__name__)
 shadows = logging.getLogger("labeler.shadow")
@@ -47,6 +48,8 @@ class Oversight:
         history: History,
         canary: Canary | None = None,
         notify: Callable[[Notice], None] = lambda _: None,
+        *,
+        retention: Retention,
     ) -> None:
         self._judge = judge
         self._cases = cases
@@ -55,6 +58,7 @@ class Oversight:
         self._clock = clock
         self._canary = canary
         self._notify = notify
+        self._retention = retention
         self._held = 0
         self.position = 0  # of the newest record the judge has taken
         metrics.breaker_closed.set_function(lambda: float(judge.may_suspend))
@@ -64,8 +68,10 @@ class Oversight:
         """Take the record at `position` in and tell people what is theirs; return the labels to publish."""
         emissions = self._judge.step(record)
         self.position = position
+        known = self._urgency(record)
         for notice in self._noted(position, record, emissions):
-            self._tell_notice(notice)
+            repeated = known is not None and notice.kind == "abuse-report" and known == self._urgency(record)
+            self._tell_notice(notice, sent=not repeated)
         self._compare(record, emissions, tell=True)
         for emission in emissions:
             if emission.shadow:
@@ -103,11 +109,14 @@ class Oversight:
         self._judge.notices.clear()
         self._history.take(position, record)
         reminders = self._cases.take(position, record, emissions, notices)
+        for gone in self._retention.take(position, record):
+            self._history.drop_text(gone)
+            self._cases.drop_text(gone)
         return [notice._replace(case=self._case_of(notice)) for notice in notices] + reminders
 
     def _case_of(self, notice: Notice) -> int | None:
         """The number of the case a notice opened or joined."""
-        case = self._cases.find_open(CaseKind(notice.kind), notice.about) if notice.kind in _CASES else None
+        case = self._cases.find_open(_CASES[notice.kind], notice.about) if notice.kind in _CASES else None
         return case.number if case is not None else None
 
     def _failing(self) -> int:
@@ -116,11 +125,20 @@ class Oversight:
         stretches = self._judge.incidents.stretches.values()
         return sum(any(last >= hour - 1 for _, last in stretch) for stretch in stretches)
 
-    def _tell_notice(self, notice: Notice) -> None:
+    def _urgency(self, record: Input) -> str | None:
+        """How urgent the open case is that an account's report would join.
+
+        Any number of strangers may report: people are sent word when a case opens or becomes more urgent, no more.
+        """
+        case = self._cases.find_open(CaseKind.ABUSE_REPORT, record.did) if isinstance(record, Report) else None
+        return case.urgency if case is not None else None
+
+    def _tell_notice(self, notice: Notice, *, sent: bool = True) -> None:
         self._metrics.noticed(notice.kind)
         fields = {"kind": notice.kind, "about": notice.about, "since": notice.at}
         notices.warning("%s: %s", notice.kind, notice.text, extra={"fields": fields})
-        self._notify(notice)
+        if sent:
+            self._notify(notice)
 
     def _tell_shadow(self, emission: Emission) -> None:
         label = emission.label

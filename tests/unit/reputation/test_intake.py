@@ -8,7 +8,18 @@ import pytest
 from labeler.errors import BadInput
 from labeler.reputation import intake as module
 from labeler.reputation.events import SendEvent
-from labeler.reputation.inputs import Batch, Decision, Override, Question, Tick, decode_input, encode_input
+from labeler.reputation.filings import Filing
+from labeler.reputation.inputs import (
+    Batch,
+    CaseAction,
+    Decision,
+    Override,
+    Question,
+    Report,
+    Tick,
+    decode_input,
+    encode_input,
+)
 from labeler.reputation.intake import Intake
 
 RELAY, OTHER = "did:web:relay.example", "did:web:other.example"
@@ -214,3 +225,129 @@ def test_an_override_nobody_could_mean_is_refused(fields: dict[str, Any], words:
     granted: dict[str, Any] = {"received": NOW, "operator": "did:plc:op", "did": "did:plc:m", **fields}
     with pytest.raises(BadInput, match=words):
         Intake().admit_override(Override(**granted), RULES)
+
+
+def report(**fields: Any) -> Report:
+    known: dict[str, Any] = {
+        "received": NOW,
+        "reporter": "did:plc:bob",
+        "did": "did:plc:m",
+        "reason": "x.y.z#spam",
+        "category": "spam",
+    }
+    return Report(**(known | fields))
+
+
+def appeal(at: datetime = NOW) -> Report:
+    return report(received=at, reporter="did:plc:m", reason="x.y.z#appeal", category="appeal", appeal=True)
+
+
+class TestReports:
+    def test_the_same_again_within_a_day_is_the_one_that_was_filed(self) -> None:
+        intake = Intake()
+        first = report()
+        assert intake.admit_report(first) is first
+        intake.written(first, 7)
+        again = intake.admit_report(report(received=NOW + DAY - MS, text="other words"))
+        assert again == Filing(NOW, 7)
+        later = report(received=NOW + DAY)
+        assert intake.admit_report(later) is later
+
+    def test_a_restart_knows_it(self) -> None:
+        intake = Intake()
+        intake.remember(report())
+        intake.written(report(), 7)
+        assert intake.admit_report(report(received=NOW + MS)) == Filing(NOW, 7)
+
+    def test_what_could_not_be_written_may_be_said_again(self) -> None:
+        intake = Intake()
+        intake.admit_report(report())
+        intake.forget(report())
+        again = report(received=NOW + MS)
+        assert intake.admit_report(again) is again
+
+    def test_a_report_is_about_a_did(self) -> None:
+        with pytest.raises(BadInput):
+            Intake().admit_report(report(did="alice"))
+
+
+@pytest.mark.row(261)
+class TestAppeals:
+    def test_one_waits_at_a_time(self) -> None:
+        intake = Intake()
+        intake.admit_report(appeal())
+        with pytest.raises(BadInput) as caught:
+            intake.admit_report(appeal(NOW + DAY))
+        assert (caught.value.name, caught.value.status) == ("AlreadyAppealed", 403)
+
+    def test_a_restart_knows_it(self) -> None:
+        intake = Intake()
+        intake.remember(appeal())
+        with pytest.raises(BadInput):
+            intake.admit_report(appeal())
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            CaseAction(NOW, "did:plc:op", 1, "resolve", "appeal", "did:plc:m", revision=0),
+            Decision(NOW, "did:plc:op", "did:plc:m", "resolve-appeal"),
+        ],
+    )
+    def test_once_decided_there_may_be_another_at_once(self, end: CaseAction | Decision) -> None:
+        intake = Intake()
+        intake.admit_report(appeal())
+        intake.remember(end)
+        again = appeal(NOW + MS)
+        assert intake.admit_report(again) is again, "not taken for the first one, either"
+
+    def test_a_reopened_case_waits_again(self) -> None:
+        intake = Intake()
+        intake.remember(CaseAction(NOW, "did:plc:op", 1, "resolve", "appeal", "did:plc:m", revision=0))
+        intake.remember(CaseAction(NOW, "did:plc:op", 1, "reopen", "appeal", "did:plc:m", revision=1))
+        with pytest.raises(BadInput):
+            intake.admit_report(appeal())
+
+    def test_one_that_could_not_be_written_may_be_said_again(self) -> None:
+        intake = Intake()
+        intake.admit_report(appeal())
+        intake.forget(appeal())
+        intake.admit_report(appeal())
+
+    @pytest.mark.parametrize("waited", [True, False])
+    @pytest.mark.parametrize("act", ["resolve", "reopen"])
+    def test_a_decision_that_could_not_be_written_leaves_it_as_it_was(self, act: str, waited: bool) -> None:
+        intake = Intake()
+        if waited:
+            intake.admit_report(appeal())
+        actions = [
+            CaseAction(NOW, "did:plc:op", 1, act, "appeal", "did:plc:m", revision=0),
+            CaseAction(NOW, "did:plc:op", 1, "comment", "appeal", "did:plc:m", revision=1),
+        ]
+        for action in actions:
+            intake.admit_case(action)
+        resolved = decision(event="resolve-appeal", apply=())
+        intake.admit_decision(resolved)
+        intake.forget(resolved)
+        for action in reversed(actions):
+            intake.forget(action)
+        assert ("did:plc:m" in intake._appealed) == waited
+
+
+class TestCases:
+    def test_of_two_who_decide_at_once_one_is_told_so(self) -> None:
+        intake = Intake()
+        action = CaseAction(NOW, "did:plc:op", 1, "claim", "incident", revision=0)
+        intake.admit_case(action)
+        with pytest.raises(BadInput) as caught:
+            intake.admit_case(action)
+        assert caught.value.name == "CaseChanged"
+        intake.forget(action)
+        intake.admit_case(action)
+
+    def test_it_is_about_a_did_and_lasts_some_hours(self) -> None:
+        for fields in ({"did": "alice"}, {"did": "did:plc:m", "duration_h": 0}):
+            with pytest.raises(BadInput):
+                Intake().admit_case(CaseAction(NOW, "did:plc:op", 1, "resolve", "appeal", revision=0, **fields))
+
+    def test_what_needs_no_undoing_is_left_alone(self) -> None:
+        Intake().forget(Tick(NOW))
