@@ -29,10 +29,12 @@ from labeler.doors import access, members, methods, rate, stream_limits
 from labeler.errors import Misconfigured, Unavailable, first_cause
 from labeler.moderation.cases import CaseBook
 from labeler.moderation.history import History
+from labeler.moderation.statuses import Statuses
 from labeler.ports import Clock, DidResolver, HandleResolver, LabelLog, Notifier, Signer, TelemetryLog
 from labeler.reputation.canary import Canary
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
+from labeler.service.claimed_handle import ClaimedHandles
 from labeler.service.did_cache import CachedDids
 from labeler.service.handle_cache import CachedHandles
 from labeler.service.health import Health
@@ -92,6 +94,7 @@ async def run(
         _assembled(settings, canary) as labeler,
         _published(settings) as dids,
         _remembered(dids, settings, labeler) as kept,
+        handles(settings, kept, labeler.metrics) as names,
     ):
         self_check = SelfCheck(
             settings.service.did,
@@ -113,7 +116,7 @@ async def run(
         lexicons = load_lexicons()
         streams = Streams(labeler.shown, labeler.published, lexicons, labeler.metrics, stream_limits(settings))
         identity = Identity(settings.service.did, labeler.signer.key_id, settings.service.endpoint)
-        table = methods(settings, labeler, streams, self_check)
+        table = methods(settings, labeler, streams, self_check, ClaimedHandles(kept, names))
         http = Http(
             table,
             {**identity.pages(), **health.pages(), "/": landing(settings.service.did, table)},
@@ -215,7 +218,8 @@ async def _built(
     )
     terms = settings.cases
     cases, history = CaseBook([timedelta(hours=hours) for hours in terms.reminder_hours]), History()
-    oversight = Oversight(judge, metrics, clock, cases, history, canary, notifications.tell)
+    statuses = Statuses()
+    oversight = Oversight(judge, metrics, clock, cases, history, statuses, canary, notifications.tell)
     recovered = await recover(telemetry, bounds.checkpoint, oversight, intake)
     ingest = Ingest(telemetry, intake, clock, arrived, metrics, recovered)
     pen = Pen(signer, settings.service.did)
@@ -236,6 +240,7 @@ async def _built(
         judge,
         cases,
         history,
+        statuses,
         desk,
         ingest,
         pipeline,

@@ -93,6 +93,8 @@ class Intake:
         if both:
             raise BadInput(f"The same value cannot be applied and negated at once: {', '.join(both)}.")
         _check_duration(decision.duration_h)
+        if decision.event == "resolve-appeal" and decision.did not in self._appealed:
+            raise BadInput("No appeal of this account is waiting to be resolved.")
         if decision.external_id is None:
             self._follow_appeals(decision)
             return

@@ -12,6 +12,7 @@ from typing import Final
 
 from labeler.moderation.cases import CaseBook, CaseKind
 from labeler.moderation.history import History
+from labeler.moderation.statuses import Statuses
 from labeler.ports import Clock
 from labeler.reputation.canary import Canary, Disagreement
 from labeler.reputation.inputs import Input
@@ -45,12 +46,14 @@ class Oversight:
         clock: Clock,
         cases: CaseBook,
         history: History,
+        statuses: Statuses,
         canary: Canary | None = None,
         notify: Callable[[Notice], None] = lambda _: None,
     ) -> None:
         self._judge = judge
         self._cases = cases
         self._history = history
+        self._statuses = statuses
         self._metrics = metrics
         self._clock = clock
         self._canary = canary
@@ -101,7 +104,8 @@ class Oversight:
         """What people are told about a record, reminders of open cases included."""
         notices = list(self._judge.notices)
         self._judge.notices.clear()
-        self._history.take(position, record)
+        self._history.take(position, record, emissions)
+        self._statuses.take(record, emissions, notices)
         reminders = self._cases.take(position, record, emissions, notices)
         return [notice._replace(case=self._case_of(notice)) for notice in notices] + reminders
 

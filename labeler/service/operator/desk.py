@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from labeler.errors import BadInput, Unavailable
 from labeler.moderation.cases import Case, CaseBook, CaseKind
-from labeler.reputation.definitions import MAIL_REMOVED
+from labeler.reputation.definitions import MAIL_REMOVED, VALUES
 from labeler.reputation.inputs import Automation, CaseAction, Decision, Override, Question
 from labeler.reputation.judge import ENFORCE, PAUSE, SHADOW, Judge, question_id
 from labeler.reputation.policy import Policy
@@ -61,6 +61,8 @@ class Event(NamedTuple):
     external_id: str | None = None
     add_tags: tuple[str, ...] = ()
     remove_tags: tuple[str, ...] = ()
+    sticky: bool = False
+    tool: str | None = None
 
 
 class Desk:
@@ -91,6 +93,7 @@ class Desk:
             return await step(operator, event.did, event.comment, event.external_id)
 
         def draft(received: datetime) -> Decision:
+            self._check_active(event, received)
             return Decision(
                 received,
                 operator.did,
@@ -103,6 +106,8 @@ class Desk:
                 event.external_id,
                 event.add_tags,
                 event.remove_tags,
+                event.sticky,
+                event.tool,
             )
 
         return await self._decided(draft)
@@ -256,6 +261,15 @@ class Desk:
         if self._judge.policy is None:
             raise Unavailable("no policy is in force yet; try again in a moment")
         return self._judge.policy
+
+    def _check_active(self, event: Event, now: datetime) -> None:
+        """Refuse to take back what does not stand; a value that is none is left to the intake to name."""
+        subject = self._judge.subjects.get(event.did)
+        active = subject.member.active if subject is not None else {}
+        standing = {val for val, label in active.items() if label.exp is None or now < label.exp}
+        missing = sorted({*event.negate} & VALUES - standing - {*event.apply})
+        if missing:
+            raise BadInput(f"Not active on this account, so that it cannot be negated: {', '.join(missing)}.")
 
     async def _decided(self, draft: Callable[[datetime], Decision]) -> tuple[Decision, int]:
         decision, position = await self._ingest.decide(draft)

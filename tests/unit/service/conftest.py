@@ -8,20 +8,23 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from labeler.adapters.did_static import StaticDids
+from labeler.adapters.handle_static import StaticHandles
 from labeler.adapters.memory import MemoryLabelLog, MemoryTelemetryLog
 from labeler.atproto.keys import PrivateKey
 from labeler.atproto.label import Label, sign_label
 from labeler.atproto.service_auth import AuthPolicy
+from labeler.doors import ozone
 from labeler.errors import Corrupt, Unavailable
 from labeler.moderation.cases import CaseBook
 from labeler.moderation.history import History
+from labeler.moderation.statuses import Statuses
 from labeler.ports import Entry
 from labeler.reputation.canary import Canary
 from labeler.reputation.inputs import Input
@@ -37,16 +40,17 @@ from labeler.service.access import (
     require_operator,
     require_relay,
 )
+from labeler.service.claimed_handle import ClaimedHandles
 from labeler.service.did_cache import CachedDids
 from labeler.service.health import Health
-from labeler.service.http import Http, Method, Procedure, Query, Subscription
+from labeler.service.http import JSON_BYTES, Http, Method, Procedure, Query, Subscription
 from labeler.service.identity import Identity
 from labeler.service.ingest import Ingest
+from labeler.service.labeler import Labeler
 from labeler.service.landing import landing
 from labeler.service.observe import Metrics
 from labeler.service.operator.ask_member import AskMember
 from labeler.service.operator.desk import Desk
-from labeler.service.operator.emit_event import EmitEvent
 from labeler.service.operator.set_override import SetOverride
 from labeler.service.oversight import Oversight
 from labeler.service.pipeline import Pipeline
@@ -155,15 +159,18 @@ class Service:
     corrupted: list[Corrupt] = field(default_factory=list)
     signer_key: str = KEY.public_key.did_key
     dids: StaticDids = field(default_factory=StaticDids)
+    handles: StaticHandles = field(init=False)
     members: list[Relay | Operator] = field(default_factory=list)
     policy: AuthPolicy = field(default_factory=AuthPolicy)
 
     async def start(self) -> None:
         bounds = await self.labels.bounds()
         intake = Intake()
+        self.handles = StaticHandles(self.dids)
         self.cases, self.history = CaseBook([timedelta(hours=hours) for hours in (24, 48, 72)]), History()
+        self.statuses = Statuses()
         oversight = self.oversight = Oversight(
-            self.judge, self.metrics, self.clock, self.cases, self.history, self.canary
+            self.judge, self.metrics, self.clock, self.cases, self.history, self.statuses, self.canary
         )
         recovered = await recover(self.telemetry, bounds.checkpoint, oversight, intake)
         self.ingest = Ingest(self.telemetry, intake, self.clock, self.arrived, self.metrics, recovered)
@@ -225,9 +232,6 @@ class Service:
             ),
             "email.atmos.reputation.getEvidence": Query(GetEvidence(self.labels).answer, require_anyone, checked=True),
             "email.atmos.reputation.getPolicy": Query(GetPolicy(self.judge, self.ingest).answer, checked=True),
-            "tools.ozone.moderation.emitEvent": Procedure(
-                EmitEvent(self.desk).answer, lambda caller: require_operator(caller, Role.TRIAGE)
-            ),
             "email.atmos.operator.askMember": Procedure(
                 AskMember(self.desk).answer,
                 lambda caller: require_operator(caller, Role.MODERATOR),
@@ -236,7 +240,16 @@ class Service:
                 SetOverride(self.desk).answer,
                 lambda caller: require_operator(caller, Role.ADMIN),
             ),
+            **ozone(cast(Labeler, self), DID, self.team, ClaimedHandles(self.cache, self.handles), JSON_BYTES),
         }
+
+    @property
+    def shown(self) -> FlakyLabelLog:
+        return self.labels
+
+    @property
+    def team(self) -> list[Operator]:
+        return [caller for caller in (*TOKENS.values(), *self.members) if isinstance(caller, Operator)]
 
     async def stop(self) -> None:
         await self.session.close()
