@@ -64,6 +64,7 @@ from labeler.service.signing import Pen
 from labeler.service.stream import StreamLimits, Streams
 from labeler.service.submit import Submit
 from labeler.service.wake import Wake
+from tests.unit.service.ozone_client import Ozone
 
 DID = "did:web:labeler.example.com"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -383,3 +384,9 @@ def sent_event(number: int, **fields: Any) -> dict[str, Any]:
 def event() -> Any:
     """Return a maker of good events, numbered; keywords replace fields."""
     return sent_event
+
+
+@pytest.fixture
+def ozone_tool(service: Service) -> Ozone:
+    """Return the Ozone doors of the service, as a moderation tool calls them."""
+    return Ozone(service)

@@ -26,6 +26,7 @@ async def labels(service: "Service", did: str = "did:plc:alice") -> list[tuple[s
     return [(label["val"], label.get("neg", False)) for label in body["labels"]]
 
 
+@pytest.mark.row(266, 269)
 async def test_a_label_is_published_before_the_answer(service: "Service") -> None:
     status, body = await service.emit()
     assert status == 200
@@ -70,7 +71,7 @@ async def test_what_is_no_did_cannot(service: "Service", did: str) -> None:
         ("nobody", "modEventLabel", 401),
     ],
 )
-@pytest.mark.row(336)
+@pytest.mark.row(270, 336)
 async def test_roles(service: "Service", token: str, kind: str, status: int) -> None:
     """Row 270, with 403 where the specification wants it (row 336)."""
     event = label_event(["mail-throttled"]) if kind == "modEventLabel" else {"$type": DEFS + kind, "comment": "seen"}
@@ -93,7 +94,20 @@ async def test_roles(service: "Service", token: str, kind: str, status: int) -> 
         {"event": label_event(["mail-throttled"], durationInHours=1.5)},
         {"event": label_event(["mail-throttled"], comment="x" * 5000)},
         {"event": {"$type": f"{DEFS}modEventTakedown"}},
-        {"event": {"$type": f"{DEFS}modEventEscalate"}},
+        {"event": {"$type": f"{DEFS}modEventEmail", "subjectLine": "hello"}},
+        {"event": {"$type": f"{DEFS}modEventReport", "reportType": "com.atproto.moderation.defs#reasonSpam"}},
+        {"event": {"$type": f"{DEFS}modEventMute", "durationInHours": 0}},
+        {"event": {"$type": f"{DEFS}modEventMute"}},
+        {"event": {"$type": f"{DEFS}modEventTag", "add": [], "remove": []}},
+        {"event": {"$type": f"{DEFS}modEventTag", "add": ["a"], "remove": ["a"]}},
+        {"event": {"$type": f"{DEFS}modEventTag", "add": ["x" * 65], "remove": []}},
+        {"event": {"$type": f"{DEFS}modEventTag", "add": [""], "remove": []}},
+        {"event": {"$type": f"{DEFS}modEventTag", "add": [f"t{number}" for number in range(21)], "remove": []}},
+        {"event": {"$type": f"{DEFS}modEventTag", "add": ["a"]}},
+        {"event": {"$type": f"{DEFS}modEventResolveAppeal", "comment": "there was none"}},
+        {"event": label_event([], ["mail-throttled"])},
+        {"event": label_event(["mail-throttled"], ["mail-suspended"])},
+        {"modTool": {"name": "x" * 257}},
         {"event": {"createLabelVals": ["mail-throttled"], "negateLabelVals": []}},
         {"event": {"$type": f"{DEFS}modEventLabel", "createLabelVals": ["mail-throttled"]}},
         {"externalId": "x" * 513},
@@ -109,6 +123,7 @@ async def test_roles(service: "Service", token: str, kind: str, status: int) -> 
         {"createdBy": "me"},
     ],
 )
+@pytest.mark.row(267, 268, 276, 277, 278)
 async def test_what_cannot_be_decided_is_400_and_leaves_no_trace(service: "Service", body: dict[str, Any]) -> None:
     before = await service.telemetry.head()
     status, answer = await service.emit(**body)
@@ -140,6 +155,7 @@ async def test_applying_again_without_a_new_duration_emits_nothing(service: "Ser
     assert (status, (await service.labels.bounds()).head) == (200, seq)
 
 
+@pytest.mark.row(271)
 async def test_a_repeated_external_id_has_one_winner(service: "Service") -> None:
     """Row 271."""
     answers = await asyncio.gather(*(service.emit(externalId="case-1") for _ in range(8)))
