@@ -82,10 +82,10 @@ class Desk:
 
         Raises `BadInput`, `Unavailable`.
         """
-        require_operator(operator, NEEDED[event.kind])
+        removal = MAIL_REMOVED in (*event.apply, *event.negate)
+        require_operator(operator, Role.ADMIN if removal else NEEDED[event.kind])
         _check_words(event.comment, (*event.add_tags, *event.remove_tags))
         if MAIL_REMOVED in event.apply:
-            require_operator(operator, Role.ADMIN)
             if event.apply != (MAIL_REMOVED,) or event.negate or event.hours is not None:
                 raise BadInput(f"{MAIL_REMOVED} stands alone and has no end: what else there is, it takes back itself.")
             proposed = self._cases.find_open(CaseKind.REMOVAL, event.did)

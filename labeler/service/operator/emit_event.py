@@ -7,9 +7,9 @@ account. A report comes in by `com.atproto.moderation.createReport`, where its r
 from typing import Any, Final
 
 from labeler.errors import BadInput
-from labeler.service.access import require_operator
+from labeler.service.access import Role, require_operator
 from labeler.service.http import Call
-from labeler.service.operator.desk import MAX_COMMENT_BYTES, NEEDED, Desk, Event
+from labeler.service.operator.desk import MAX_COMMENT_BYTES, Desk, Event
 from labeler.service.operator.ozone import COMMENT, LABEL, MUTE, NAMES, RECORD, REPO, REPORT, TAG, event_view
 
 MAX_HOURS: Final = 10 * 366 * 24  # ten years: anything longer is a decision without an end
@@ -32,7 +32,7 @@ class EmitEvent:
             raise BadInput("A report is made by its reporter, over com.atproto.moderation.createReport.")
         if kind not in NAMES:
             raise BadInput(f"Unsupported event type: {kind[:200]}")
-        operator = require_operator(call.caller, NEEDED[NAMES[kind]])
+        operator = require_operator(call.caller, Role.TRIAGE)  # the desk knows what this event needs
         decision, position = await self._desk.decide(operator, _event(_subject(body["subject"]), kind, body))
         view = event_view(position, decision, self._src)
         return view | ({"modTool": body["modTool"]} if "modTool" in body else {})

@@ -108,6 +108,7 @@ class TestWhoMayCome:
             ("modEventLabel", {"createLabelVals": ["mail-throttled"], "negateLabelVals": []}, "moderator"),
             ("modEventLabel", {"createLabelVals": ["mail-removed"], "negateLabelVals": []}, "admin"),
         ],
+        ids=lambda value: value if isinstance(value, str) else "",
     )
     async def test_each_event_needs_its_role(
         self, service: "Service", ozone_tool: Ozone, kind: str, fields: dict[str, Any], needed: str
@@ -123,6 +124,13 @@ class TestWhoMayCome:
         assert await service.telemetry.head() == before
         status, body = await service.emit(token=needed, event={"$type": DEFS + kind} | fields)
         assert status == 200, body
+
+    async def test_a_removal_is_taken_back_by_an_admin_only(self, service: "Service") -> None:
+        event = {"$type": f"{DEFS}modEventLabel", "createLabelVals": [], "negateLabelVals": ["mail-removed"]}
+        status, body = await service.emit(event=event)
+        assert (status, "admin" in body["message"]) == (403, True)
+        status, body = await service.emit(token="admin", event=event)
+        assert (status, body["error"]) == (400, "InvalidRequest"), "there is none"
 
     @pytest.mark.row(265, 272, 279)
     @pytest.mark.parametrize("nsid", NOT_HERE)
