@@ -76,7 +76,9 @@ def eventful(service: ServiceProcess) -> ServiceProcess:
     """A service that has something to tell: labels, notes and tags on a few members."""
     for number in range(20):
         kind = ("Label", "Comment", "Tag", "Escalate")[number % 4]
-        fields = {"createLabelVals": ["mail-throttled"], "negateLabelVals": []} if kind == "Label" else {}
+        fields: dict[str, object] = (
+            {"createLabelVals": ["mail-throttled"], "negateLabelVals": []} if kind == "Label" else {}
+        )
         fields |= {"add": ["bulk"], "remove": []} if kind == "Tag" else {"comment": f"word {number}"}
         body = {
             "event": {"$type": f"tools.ozone.moderation.defs#modEvent{kind}"} | fields,

@@ -8,7 +8,7 @@ import pytest
 from labeler.errors import BadInput
 from labeler.reputation import intake as module
 from labeler.reputation.events import SendEvent
-from labeler.reputation.inputs import Batch, Decision, Override, Question, Tick, decode_input, encode_input
+from labeler.reputation.inputs import Batch, Decision, Override, Question, Report, Tick, decode_input, encode_input
 from labeler.reputation.intake import Intake
 
 RELAY, OTHER = "did:web:relay.example", "did:web:other.example"
@@ -214,3 +214,29 @@ def test_an_override_nobody_could_mean_is_refused(fields: dict[str, Any], words:
     granted: dict[str, Any] = {"received": NOW, "operator": "did:plc:op", "did": "did:plc:m", **fields}
     with pytest.raises(BadInput, match=words):
         Intake().admit_override(Override(**granted), RULES)
+
+
+def test_an_appeal_is_resolved_once_and_only_where_one_was_made() -> None:
+    intake, resolve = Intake(), decision(event="resolve-appeal")
+    with pytest.raises(BadInput, match="No appeal"):
+        intake.admit_decision(resolve)
+    intake.admit_report(
+        Report(resolve.received, resolve.did, resolve.did, "com.atproto.moderation.defs#reasonAppeal", "", True)
+    )
+    intake.admit_decision(resolve)
+    with pytest.raises(BadInput, match="No appeal"):
+        intake.admit_decision(resolve)
+    intake.forget(resolve)
+    intake.admit_decision(resolve)
+
+
+def test_a_repeated_resolution_of_an_appeal_is_a_duplicate() -> None:
+    intake, resolve = Intake(), decision(event="resolve-appeal", external_id="x")
+    intake.admit_report(
+        Report(resolve.received, resolve.did, resolve.did, "com.atproto.moderation.defs#reasonAppeal", "", True)
+    )
+    assert not intake.repeats(resolve)
+    intake.admit_decision(resolve)
+    assert intake.repeats(resolve)
+    with pytest.raises(BadInput, match="externalId"):
+        intake.admit_decision(resolve)

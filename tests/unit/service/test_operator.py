@@ -11,6 +11,7 @@ from labeler.service.schema import load_lexicons
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Service
+    from tests.unit.service.ozone_client import Ozone
 
 DEFS = "tools.ozone.moderation.defs#"
 REPO = {"$type": "com.atproto.admin.defs#repoRef", "did": "did:plc:alice"}
@@ -131,6 +132,25 @@ async def test_what_cannot_be_decided_is_400_and_leaves_no_trace(service: "Servi
     assert await service.telemetry.head() == before
 
 
+@pytest.mark.parametrize(("size", "expected"), [(4_000, 200), (4_001, 400), (200 * 1024, 413), (10 * 1024 * 1024, 413)])
+async def test_a_comment_has_a_size(service: "Service", size: int, expected: int) -> None:
+    before = await service.telemetry.head()
+    status, _ = await service.emit(event={"$type": f"{DEFS}modEventComment", "comment": "x" * size})
+    assert status == expected
+    assert await service.telemetry.head() - before == (expected == 200)
+
+
+async def test_several_values_stand_or_fall_together(service: "Service") -> None:
+    """One value that cannot be, and none of the others is written."""
+    status, _ = await service.emit(event=label_event(["clean-sender", "mail-bounced"]))
+    assert (status, await labels(service)) == (400, [])
+    status, _ = await service.emit(event=label_event(["clean-sender"], ["mail-suspended"]))
+    assert (status, await labels(service)) == (400, [])
+    await service.emit(event=label_event(["mail-throttled"]))
+    status, _ = await service.emit(event=label_event(["clean-sender"], ["mail-throttled"]))
+    assert (status, sorted(await labels(service))) == (200, [("clean-sender", False), ("mail-throttled", True)])
+
+
 async def test_zero_hours_mean_without_an_end(service: "Service") -> None:
     await service.emit(event=label_event(["mail-suspended"], durationInHours=0))
     _, body = await service.query(uriPatterns="did:plc:alice")
@@ -163,6 +183,21 @@ async def test_a_repeated_external_id_has_one_winner(service: "Service") -> None
     assert {body["error"] for status, body in answers if status == 400} == {"DuplicateExternalId"}
     status, _ = await service.emit("did:plc:bob", externalId="case-1")
     assert status == 200, "another subject, another event"
+
+
+@pytest.mark.row(271)
+@pytest.mark.parametrize("kind", ["label", "appeal"])
+async def test_a_repetition_is_told_so_and_not_that_there_is_nothing_left_to_do(
+    service: "Service", ozone_tool: "Ozone", kind: str
+) -> None:
+    """A tool that sends its negation again must learn that it arrived."""
+    await service.emit()
+    await ozone_tool.report(appeal=True)
+    event = {"$type": f"{DEFS}modEventResolveAppeal"} if kind == "appeal" else label_event([], ["mail-throttled"])
+    answers = await asyncio.gather(*(service.emit(event=event, externalId="case-1") for _ in range(3)))
+    assert sorted(body.get("error", "") for _, body in answers) == ["", "DuplicateExternalId", "DuplicateExternalId"]
+    status, body = await service.emit(event=event, externalId="case-2")
+    assert (status, body["error"]) == (400, "InvalidRequest")
 
 
 async def test_a_failed_disk_gives_the_external_id_back(service: "Service") -> None:

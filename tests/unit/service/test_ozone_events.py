@@ -207,6 +207,18 @@ async def test_a_removal_is_shown_as_what_it_is_at_each_step(service: "Service",
     assert (await ozone_tool.status())["takendown"] is True
 
 
+@pytest.mark.row(271)
+async def test_a_proposal_sent_again_confirms_nothing(service: "Service") -> None:
+    """Not even long after, when the same admin might confirm alone."""
+    event = {"$type": f"{DEFS}modEventLabel", "createLabelVals": ["mail-removed"], "negateLabelVals": []}
+    assert (await service.emit(token="admin", event=event, externalId="ticket-7"))[0] == 200
+    service.advance(hours=25)
+    status, body = await service.emit(token="admin", event=event, externalId="ticket-7")
+    assert (status, body["error"]) == (400, "DuplicateExternalId")
+    status, body = await service.emit(token="admin", event=event, externalId="ticket-7, agreed")
+    assert (status, body["event"]["createLabelVals"]) == (200, ["mail-removed"])
+
+
 async def test_actions_on_cases_are_shown_by_what_they_came_to(service: "Service", ozone_tool: Ozone) -> None:
     await ozone_tool.label(["mail-suspended"], did=BUYER)
     await ozone_tool.report(did=BUYER, appeal=True)
