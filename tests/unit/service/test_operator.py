@@ -1,6 +1,7 @@
 """emitEvent over a real socket: who may decide what, and what a decision leads to."""
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -135,7 +136,13 @@ async def test_what_cannot_be_decided_is_400_and_leaves_no_trace(service: "Servi
 @pytest.mark.parametrize(("size", "expected"), [(4_000, 200), (4_001, 400), (200 * 1024, 413), (10 * 1024 * 1024, 413)])
 async def test_a_comment_has_a_size(service: "Service", size: int, expected: int) -> None:
     before = await service.telemetry.head()
-    status, _ = await service.emit(event={"$type": f"{DEFS}modEventComment", "comment": "x" * size})
+    body = {
+        "event": {"$type": f"{DEFS}modEventComment", "comment": "x" * size},
+        "subject": REPO,
+        "createdBy": "did:a:b",
+    }
+    path = "/xrpc/tools.ozone.moderation.emitEvent"
+    status, _, _ = await service.call("POST", path, data=json.dumps(body).encode(), token="moderator")
     assert status == expected
     assert await service.telemetry.head() - before == (expected == 200)
 
