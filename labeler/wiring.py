@@ -28,7 +28,9 @@ from labeler.adapters.webhook import WebhookNotifier
 from labeler.doors import access, members, methods, rate, stream_limits
 from labeler.errors import Misconfigured, Unavailable, first_cause
 from labeler.moderation.cases import CaseBook
+from labeler.moderation.docket import Docket
 from labeler.moderation.history import History
+from labeler.moderation.retention import Retention
 from labeler.moderation.statuses import Statuses
 from labeler.ports import Clock, DidResolver, HandleResolver, LabelLog, Notifier, Signer, TelemetryLog
 from labeler.reputation.canary import Canary
@@ -38,6 +40,7 @@ from labeler.service.claimed_handle import ClaimedHandles
 from labeler.service.did_cache import CachedDids
 from labeler.service.handle_cache import CachedHandles
 from labeler.service.health import Health
+from labeler.service.hearing import Hearing
 from labeler.service.http import Http
 from labeler.service.identity import Identity
 from labeler.service.ingest import Ingest
@@ -218,8 +221,8 @@ async def _built(
     )
     terms = settings.cases
     cases, history = CaseBook([timedelta(hours=hours) for hours in terms.reminder_hours]), History()
-    statuses = Statuses()
-    oversight = Oversight(judge, metrics, clock, cases, history, statuses, canary, notifications.tell)
+    docket = Docket(cases, history, Statuses(), Retention(timedelta(days=terms.report_days)))
+    oversight = Oversight(judge, metrics, clock, docket, canary, notifications.tell)
     recovered = await recover(telemetry, bounds.checkpoint, oversight, intake)
     ingest = Ingest(telemetry, intake, clock, arrived, metrics, recovered)
     pen = Pen(signer, settings.service.did)
@@ -240,8 +243,9 @@ async def _built(
         judge,
         cases,
         history,
-        statuses,
+        docket.statuses,
         desk,
+        Hearing(judge, cases, history, ingest, pipeline),
         ingest,
         pipeline,
         published,

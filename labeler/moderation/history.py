@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
+import msgspec
+
 from labeler.reputation.inputs import Answer, Automation, CaseAction, Decision, Input, Override, Question, Report, Word
 from labeler.reputation.subject import Emission
 
@@ -56,6 +58,14 @@ class History:
             self._note(number, labelling.did)
             if len(self.labellings) > LABELLINGS_KEPT:
                 del self.labellings[next(iter(self.labellings))]
+
+    def drop_text(self, position: int) -> None:
+        """Forget the words of the report or answer at that position; that there was one stays."""
+        match self.words.get(position):
+            case Report() as word:
+                self.words[position] = msgspec.structs.replace(word, text=None)
+            case Answer() as word:
+                self.words[position] = msgspec.structs.replace(word, text="")
 
     def about(self, did: str) -> Iterator[tuple[int, Word]]:
         """What was said about a member, the oldest first, each with its position."""

@@ -138,6 +138,10 @@ class Statuses:
         return status
 
     def _noticed(self, notice: Notice) -> None:
+        if notice.kind == "unanswered":
+            status = self._touched(notice.about, notice.at)
+            status.open(CaseKind.ABUSE_REPORT)
+            status.escalate()
         if notice.kind not in _WAITING:
             return
         kind, status = CaseKind(notice.kind), self._touched(notice.about, notice.at)

@@ -7,6 +7,7 @@ from labeler.moderation.history import History
 from labeler.moderation.statuses import Statuses
 from labeler.ports import Clock, LabelLog, Signer, TelemetryLog
 from labeler.reputation.judge import Judge
+from labeler.service.hearing import Hearing
 from labeler.service.ingest import Ingest
 from labeler.service.notify import Notifications
 from labeler.service.observe import Metrics
@@ -30,6 +31,7 @@ class Labeler:
     history: History
     statuses: Statuses
     desk: Desk
+    hearing: Hearing
     ingest: Ingest
     pipeline: Pipeline
     published: Wake

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from labeler.moderation.cases import CaseBook, CaseKind
-from labeler.moderation.history import History
-from labeler.moderation.statuses import Statuses
+from labeler.moderation.cases import CaseKind
+from labeler.moderation.docket import Docket
 from labeler.ports import Clock
 from labeler.reputation.canary import Canary, Disagreement
 from labeler.reputation.inputs import Input
@@ -25,7 +24,7 @@ GRACE: Final = timedelta(minutes=1)
 """For how long the canary may be of another mind unnoticed: it fires its timers at their moment, and the judge's come
 back from the log a little later."""
 
-_CASES: Final = frozenset(kind.value for kind in CaseKind)
+_CASES: Final = {kind.value: kind for kind in CaseKind} | {"unanswered": CaseKind.ABUSE_REPORT}
 
 log = logging.getLogger(__name__)
 shadows = logging.getLogger("labeler.shadow")
@@ -44,16 +43,13 @@ class Oversight:
         judge: Judge,
         metrics: Metrics,
         clock: Clock,
-        cases: CaseBook,
-        history: History,
-        statuses: Statuses,
+        docket: Docket,
         canary: Canary | None = None,
         notify: Callable[[Notice], None] = lambda _: None,
     ) -> None:
         self._judge = judge
-        self._cases = cases
-        self._history = history
-        self._statuses = statuses
+        self._docket = docket
+        self._cases = docket.cases
         self._metrics = metrics
         self._clock = clock
         self._canary = canary
@@ -104,14 +100,12 @@ class Oversight:
         """What people are told about a record, reminders of open cases included."""
         notices = list(self._judge.notices)
         self._judge.notices.clear()
-        self._history.take(position, record, emissions)
-        self._statuses.take(record, emissions, notices)
-        reminders = self._cases.take(position, record, emissions, notices)
+        reminders = self._docket.take(position, record, emissions, notices)
         return [notice._replace(case=self._case_of(notice)) for notice in notices] + reminders
 
     def _case_of(self, notice: Notice) -> int | None:
         """The number of the case a notice opened or joined."""
-        case = self._cases.find_open(CaseKind(notice.kind), notice.about) if notice.kind in _CASES else None
+        case = self._cases.find_open(_CASES[notice.kind], notice.about) if notice.kind in _CASES else None
         return case.number if case is not None else None
 
     def _failing(self) -> int:

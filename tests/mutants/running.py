@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from tests.conformance_table import DOCUMENT, ROOT, rows
 
@@ -27,8 +27,6 @@ FILE = Path(__file__).with_name("mutants.toml")
 COPIED = ("conformance", "deploy", "docs", "labeler", "lexicons", "relay_hooks", "tests")
 TIMEOUT_SECONDS = 180
 FAILED, PASSED = 1, 0  # the exit codes of pytest that mean a verdict
-
-LATER: Final = range(255, 280)  # §10 and §11, not there when lots were drawn: with them it would be another draw
 
 
 class Mutant(NamedTuple):
@@ -58,9 +56,16 @@ def mutants(path: Path = FILE) -> list[Mutant]:
     return [Mutant(**each) for each in declared(path)["mutants"]]
 
 
-def drawn(seed: int) -> list[int]:
-    """Shuffle every row of the document that is a must, a should or our own decision, but for those that came later."""
-    pool = sorted(row.number for row in rows(DOCUMENT.read_text()) if row.level in "MSD" and row.number not in LATER)
+def drawn(seed: int, later: Sequence[int] = (0, 0)) -> list[int]:
+    """Shuffle every row of the document that is a must, a should or our own decision.
+
+    Rows from `later[0]` to `later[1]` joined the document after the draw, which they must not change.
+    """
+    pool = sorted(
+        row.number
+        for row in rows(DOCUMENT.read_text())
+        if row.level in "MSD" and not later[0] <= row.number <= later[1]
+    )
     return random.Random(seed).sample(pool, len(pool))
 
 

@@ -171,6 +171,12 @@ async def test_the_reference_lexicon_package_accepts_our_files_and_our_traffic(
         "subject": {"$type": "com.atproto.admin.defs#repoRef", "did": SUBJECTS[1]},
         "createdBy": "did:plc:moderator",
     }
+    report = {
+        "reasonType": "tools.ozone.report.defs#reasonMisleadingSpam",
+        "subject": {"$type": "com.atproto.admin.defs#repoRef", "did": SUBJECTS[1]},
+        "reason": "a word",
+        "modTool": {"name": "app"},
+    }
     moderator = {"Authorization": "Bearer moderator"}
     checks: list[dict[str, Any]] = []
 
@@ -199,6 +205,9 @@ async def test_the_reference_lexicon_package_accepts_our_files_and_our_traffic(
         await query("tools.ozone.moderation.getRepo", did=SUBJECTS[1])
         await query("tools.ozone.server.getConfig")
         await query("tools.ozone.team.listMembers", limit=1)
+        await procedure("com.atproto.moderation.createReport", "relay", report)
+        await procedure("email.atmos.operator.askMember", "moderator", {"did": "did:plc:moderator"})
+        await procedure("email.atmos.reputation.answer", "moderator", {"text": "asked myself"})
         await query("com.atproto.label.queryLabels", uriPatterns=["*"], limit=3)
         await query("email.atmos.reputation.getStanding", did=SUBJECTS[1])
         await query("email.atmos.reputation.getStanding", did="did:plc:nobody")

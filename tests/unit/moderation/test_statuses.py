@@ -73,6 +73,10 @@ class TestOpening:
         assert fold(tick(), [label("mail-throttled", rule=rule)]).state is ReviewState.ESCALATED
         assert fold(tick(1), [label("mail-throttled", neg=True, rule=rule)]).escalations == 1
 
+    def test_silence_that_was_told_escalates(self, fold: Fold) -> None:
+        status = fold(tick(48), notices=[notice("unanswered", 48)])
+        assert (status.state, status.reports, status.waiting) == (ReviewState.ESCALATED, 0, {"abuse-report"})
+
     def test_a_suspension_that_ended_unreviewed_escalates(self, fold: Fold) -> None:
         fold(tick(), [label(SUSPENDED, until=72)])
         assert fold(tick(72), [label("mail-throttled", rule="unreviewed")]).state is ReviewState.ESCALATED
