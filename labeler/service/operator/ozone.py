@@ -52,11 +52,10 @@ def event_view(number: int, event: Event, src: str) -> dict[str, Any]:
         "createdBy": _said_by(event) or src,
         "createdAt": format_datetime(event.received),
     }
-    if isinstance(event, Decision):
-        if event.tool is not None:
-            view["modTool"] = {"name": event.tool}
-        if event.external_id is not None:
-            view["externalId"] = event.external_id
+    if isinstance(event, Decision | Report) and event.tool is not None:
+        view["modTool"] = {"name": event.tool}
+    if isinstance(event, Decision) and event.external_id is not None:
+        view["externalId"] = event.external_id
     return view
 
 

@@ -106,10 +106,11 @@ async def test_filters(told: Ozone, params: str, expected: list[str]) -> None:
 @pytest.mark.row(275)
 async def test_a_report_about_a_record_names_it(ozone_tool: Ozone) -> None:
     await ozone_tool.report()
-    await ozone_tool.report(subject=RECORD, subject_cid=CID)
+    await ozone_tool.report(subject=RECORD, subject_cid=CID, tool="app/7")
     subject = {"$type": "com.atproto.repo.strongRef", "uri": RECORD, "cid": CID}
     for params in (f"subject={RECORD}", "subjectType=record", "collections=app.bsky.feed.post"):
         assert [event["subject"] for event in await ozone_tool.events(params)] == [subject]
+    assert (await ozone_tool.events("modTool=app/7"))[0]["modTool"] == {"name": "app/7"}
     assert await ozone_tool.events("collections=app.bsky.graph.list") == []
     assert len(await ozone_tool.events(f"subject={ALICE}")) == 2
     assert len(await ozone_tool.events("subjectType=account")) == 1
