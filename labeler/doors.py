@@ -5,7 +5,7 @@ Nothing here knows an adapter: what stands behind the doors comes from `wiring`.
 
 import asyncio
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from labeler.atproto.service_auth import AuthPolicy
@@ -22,13 +22,18 @@ from labeler.service.access import (
 )
 from labeler.service.address import Network
 from labeler.service.audit import GetAuditHead, ListAudit
+from labeler.service.claimed_handle import ClaimedHandles
 from labeler.service.create_report import CreateReport
 from labeler.service.give_answer import GiveAnswer
-from labeler.service.http import Method, Procedure, Query, Subscription
+from labeler.service.http import Answer, Method, Procedure, Query, Subscription
 from labeler.service.labeler import Labeler
 from labeler.service.operator.ask_member import AskMember
 from labeler.service.operator.emit_event import EmitEvent
+from labeler.service.operator.get_repo import GetRepo
+from labeler.service.operator.query_events import GetEvent, QueryEvents
+from labeler.service.operator.query_statuses import QueryStatuses
 from labeler.service.operator.set_override import SetOverride
+from labeler.service.operator.team import GetConfig, ListMembers
 from labeler.service.peer import Patience
 from labeler.service.query import Labels
 from labeler.service.rate import Rate, RateLimits, ReportLimits, ReportRate
@@ -43,10 +48,13 @@ from labeler.settings import Settings
 BATCHES_AT_ONCE: Final = 32  # twice what goes into one append, so that one group gathers while another is written
 
 
-def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: SelfCheck) -> dict[str, Method]:
+def methods(
+    settings: Settings, labeler: Labeler, streams: Streams, self_check: SelfCheck, handles: ClaimedHandles
+) -> dict[str, Method]:
     """Every method by its NSID, with who may call it and how large a body may be."""
     ingest, judge, clock = labeler.ingest, labeler.judge, labeler.clock
     labels = Labels(labeler.shown, clock, settings.service.did)
+    team = [member for _, member in members(settings) if isinstance(member, Operator)]
     reports = report_rate(settings, clock)
     return {
         "com.atproto.label.queryLabels": Query(self_check.agreeing(labels.answer)),
@@ -71,11 +79,6 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
             self_check.agreeing(GetAuditHead(labeler.labels, Pen(labeler.signer, settings.service.did)).answer),
             checked=True,
         ),
-        "tools.ozone.moderation.emitEvent": Procedure(
-            EmitEvent(labeler.desk).answer,
-            lambda caller: require_operator(caller, Role.TRIAGE),
-            settings.limits.json_bytes,
-        ),
         "email.atmos.operator.askMember": Procedure(
             AskMember(labeler.desk).answer,
             lambda caller: require_operator(caller, Role.MODERATOR),
@@ -89,6 +92,29 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
         "email.atmos.operator.listAudit": Query(
             ListAudit(labeler.labels).answer, lambda caller: require_operator(caller, Role.TRIAGE), checked=True
         ),
+        **ozone(labeler, settings.service.did, team, handles, settings.limits.json_bytes),
+    }
+
+
+def ozone(
+    labeler: Labeler, did: str, team: Sequence[Operator], handles: ClaimedHandles, json_bytes: int
+) -> dict[str, Method]:
+    """The doors that existing moderation tools use. Who may emit an event depends on the event; the desk knows."""
+    clock, history, statuses = labeler.clock, labeler.history, labeler.statuses
+
+    def read(answer: Answer) -> Query:
+        return Query(answer, lambda caller: require_operator(caller, Role.TRIAGE), checked=True)
+
+    return {
+        "tools.ozone.moderation.emitEvent": Procedure(
+            EmitEvent(labeler.desk, did).answer, lambda caller: require_operator(caller, Role.TRIAGE), json_bytes
+        ),
+        "tools.ozone.moderation.queryEvents": read(QueryEvents(history, did).answer),
+        "tools.ozone.moderation.getEvent": read(GetEvent(history, statuses, handles, clock, did).answer),
+        "tools.ozone.moderation.queryStatuses": read(QueryStatuses(statuses, clock).answer),
+        "tools.ozone.moderation.getRepo": read(GetRepo(labeler.judge, statuses, labeler.shown, handles, clock).answer),
+        "tools.ozone.team.listMembers": read(ListMembers(team).answer),
+        "tools.ozone.server.getConfig": Query(GetConfig().answer, require_anyone, checked=True),
     }
 
 

@@ -28,13 +28,16 @@ from labeler.adapters.webhook import WebhookNotifier
 from labeler.doors import access, members, methods, rate, stream_limits
 from labeler.errors import Misconfigured, Unavailable, first_cause
 from labeler.moderation.cases import CaseBook
+from labeler.moderation.docket import Docket
 from labeler.moderation.history import History
 from labeler.moderation.retention import Retention
+from labeler.moderation.statuses import Statuses
 from labeler.ports import Clock, DidResolver, HandleResolver, LabelLog, Notifier, Signer, TelemetryLog
 from labeler.reputation.canary import Canary
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
 from labeler.service.audit import note_settings
+from labeler.service.claimed_handle import ClaimedHandles
 from labeler.service.collector import spare_what_lasts
 from labeler.service.did_cache import CachedDids
 from labeler.service.handle_cache import CachedHandles
@@ -96,6 +99,7 @@ async def run(
         _assembled(settings, canary) as labeler,
         _published(settings) as dids,
         _remembered(dids, settings, labeler) as kept,
+        handles(settings, kept, labeler.metrics) as names,
     ):
         self_check = SelfCheck(
             settings.service.did,
@@ -117,7 +121,7 @@ async def run(
         lexicons = load_lexicons()
         streams = Streams(labeler.shown, labeler.published, lexicons, labeler.metrics, stream_limits(settings))
         identity = Identity(settings.service.did, labeler.signer.key_id, settings.service.endpoint)
-        table = methods(settings, labeler, streams, self_check)
+        table = methods(settings, labeler, streams, self_check, ClaimedHandles(kept, names))
         http = Http(
             table,
             {**identity.pages(), **health.pages(), "/": landing(settings.service.did, table)},
@@ -231,8 +235,8 @@ async def _built(
     )
     terms = settings.cases
     cases, history = CaseBook([timedelta(hours=hours) for hours in terms.reminder_hours]), History()
-    retention = Retention(timedelta(days=terms.report_days))
-    oversight = Oversight(judge, metrics, clock, cases, history, canary, notifications.tell, retention=retention)
+    docket = Docket(cases, history, Statuses(), Retention(timedelta(days=terms.report_days)))
+    oversight = Oversight(judge, metrics, clock, docket, canary, notifications.tell)
     recovered = await recover(telemetry, bounds.checkpoint, oversight, intake)
     spare_what_lasts()
     ingest = Ingest(telemetry, intake, clock, arrived, metrics, recovered)
@@ -255,6 +259,7 @@ async def _built(
         judge,
         cases,
         history,
+        docket.statuses,
         desk,
         Hearing(judge, cases, history, ingest, pipeline),
         ingest,

@@ -17,6 +17,7 @@ WELL_KNOWN: Final = "/.well-known/atproto-did"
 MAX_BODY_BYTES: Final = 4096  # twice the longest DID
 
 _TXT_PREFIX: Final = "did="
+_URI: Final = "at://"
 
 
 def normal_handle(text: str, *, trial: bool = False) -> str:
@@ -53,14 +54,27 @@ def did_of_body(raw: bytes) -> str | None:
     return text if is_did(text) else None
 
 
+def claimed_handle(document: Mapping[str, object]) -> str | None:
+    """The handle that a DID document claims first, in lower case; None when it claims none. Claimed is not held."""
+    return next((name for name in map(_handle_in, _claims(document)) if name is not None), None)
+
+
 def check_claimed(document: Mapping[str, object], handle: str) -> None:
     """Check that the DID document of whom `handle` leads to claims it; raises `BadInput`. Letters of any case count."""
-    known = document.get("alsoKnownAs")
-    claimed = [name.lower() for name in known if isinstance(name, str)] if isinstance(known, list) else []
-    if f"at://{handle}" in claimed:
+    if f"{_URI}{handle}" in (claim.lower() for claim in _claims(document)):
         return
-    goes_by = next((name.removeprefix("at://") for name in claimed if is_handle(name.removeprefix("at://"))), None)
+    goes_by = claimed_handle(document)
     instead = f"goes by {goes_by}" if goes_by is not None else "goes by no handle"
     raise BadInput(
         f"{handle} leads to {document.get('id')}, which does not claim it: that account {instead}", name="InvalidHandle"
     )
+
+
+def _claims(document: Mapping[str, object]) -> list[str]:
+    known = document.get("alsoKnownAs")
+    return [name for name in known if isinstance(name, str)] if isinstance(known, list) else []
+
+
+def _handle_in(claim: str) -> str | None:
+    name = claim.removeprefix(_URI)
+    return name.lower() if claim != name and is_handle(name) else None

@@ -111,7 +111,7 @@ class Resting:
             QUERY_LABELS: Labels(labeler.labels, labeler.clock, settings.service.did).answer,
             GET_STANDING: GetStanding(labeler.judge, labeler.clock).answer,
             GET_EVIDENCE: GetEvidence(labeler.labels).answer,
-            EMIT_EVENT: EmitEvent(labeler.desk).answer,
+            EMIT_EVENT: EmitEvent(labeler.desk, settings.service.did).answer,
             ASK_MEMBER: AskMember(labeler.desk).answer,
             SET_OVERRIDE: SetOverride(labeler.desk).answer,
         }

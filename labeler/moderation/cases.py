@@ -166,17 +166,27 @@ class CaseBook:
             case Question():
                 entry = CaseEntry(at, position, record.operator, "question", record.comment or "")
                 self._opened(CaseKind.ABUSE_REPORT, record.did, entry)
-            case Decision(event="propose-removal"):
-                entry = CaseEntry(at, position, record.operator, "proposal", record.comment or "")
-                self._opened(CaseKind.REMOVAL, record.did, entry)
-            case Decision(event="confirm-removal"):
-                entry = CaseEntry(at, position, record.operator, "confirmation", record.comment or "")
-                self._close(self.find_open(CaseKind.REMOVAL, record.did), entry, "removed")
-            case Decision(event="resolve-appeal"):
-                entry = CaseEntry(at, position, record.operator, "resolve-appeal", record.comment or "")
-                self._close(self.find_open(CaseKind.APPEAL, record.did), entry, "resolved")
+            case Decision():
+                entry = CaseEntry(at, position, record.operator, record.event, record.comment or "")
+                self._decided(record, entry)
             case _:
                 pass
+
+    def _decided(self, decision: Decision, entry: CaseEntry) -> None:
+        """What an event about a member does to its cases; one that changes labels does it by those."""
+        did = decision.did
+        match decision.event:
+            case "acknowledge":
+                self._close(self.find_open(CaseKind.ABUSE_REPORT, did), entry, "acknowledged")
+            case "escalate":
+                for kind in CaseKind:
+                    self._escalate(self.find_open(kind, did), entry)
+            case "propose-removal":
+                self._opened(CaseKind.REMOVAL, did, entry._replace(what="proposal"))
+            case "confirm-removal":
+                self._close(self.find_open(CaseKind.REMOVAL, did), entry._replace(what="confirmation"), "removed")
+            case "resolve-appeal":
+                self._close(self.find_open(CaseKind.APPEAL, did), entry, "resolved")
 
     def _acted(self, position: int, action: CaseAction) -> None:
         case = self.cases.get(action.case)

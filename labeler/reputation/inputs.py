@@ -20,7 +20,10 @@ class Batch(msgspec.Struct, frozen=True, tag="batch", omit_defaults=True):
 
 
 class Decision(msgspec.Struct, frozen=True, tag="decision", omit_defaults=True):
-    """What an operator decided about one subject. `duration_h` None means until further notice."""
+    """What an operator decided about one subject. `duration_h` None means until further notice.
+
+    `sticky`: the comment stays with the subject. `tool` names the program the operator used.
+    """
 
     received: datetime
     operator: str
@@ -33,6 +36,8 @@ class Decision(msgspec.Struct, frozen=True, tag="decision", omit_defaults=True):
     external_id: str | None = None
     add_tags: tuple[str, ...] = ()
     remove_tags: tuple[str, ...] = ()
+    sticky: bool = False
+    tool: str | None = None
 
 
 class CaseAction(msgspec.Struct, frozen=True, tag="case", omit_defaults=True):

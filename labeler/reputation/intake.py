@@ -24,6 +24,7 @@ AHEAD: Final = timedelta(minutes=5)
 _MEMORY_DAYS: Final = 9  # LATE + AHEAD, counted in days of reception, rounded up at both ends
 _DID_CACHE: Final = 200_000
 _MAX_HOURS: Final = 10 * 366 * 24  # a moment that far ahead can still be written as a date
+REPEATED: Final = "An event with this externalId, subject and type exists already."
 _UNDONE_MAX: Final = 256  # words about appeals that may be forgotten again: more than are ever written at once
 _MAX_CAP: Final = 1_000_000_000  # as an enrolment may agree
 
@@ -98,16 +99,18 @@ class Intake:
         if both:
             raise BadInput(f"The same value cannot be applied and negated at once: {', '.join(both)}.")
         _check_duration(decision.duration_h)
-        if decision.external_id is None:
-            self._follow_appeals(decision)
-            return
-        used = self._external.setdefault(decision.external_id, set())
-        if (decision.did, decision.event) in used:
-            raise BadInput(
-                "An event with this externalId, subject and type exists already.", name="DuplicateExternalId"
-            )
-        used.add((decision.did, decision.event))
+        if self.repeats(decision):
+            raise BadInput(REPEATED, name="DuplicateExternalId")
+        if decision.event == "resolve-appeal" and decision.did not in self._appealed:
+            raise BadInput("No appeal of this account is waiting to be resolved.")
+        if decision.external_id is not None:
+            self._external.setdefault(decision.external_id, set()).add((decision.did, decision.event))
         self._follow_appeals(decision)
+
+    def repeats(self, decision: Decision) -> bool:
+        """Whether a decision of this type about this subject was admitted under its external id."""
+        used = self._external.get(decision.external_id, ()) if decision.external_id is not None else ()
+        return (decision.did, decision.event) in used
 
     def admit_case(self, action: CaseAction) -> None:
         """Check an action on a case, decided on at its `revision`; raises `BadInput` when it may not enter."""

@@ -90,13 +90,25 @@ class Ingest:
         receipt = await self._hand_over(lambda received: self._intake.admit(relay, events, received))
         return cast(Admission, receipt.admitted)
 
-    async def decide(self, draft: Callable[[datetime], Decision]) -> tuple[Decision, int]:
+    async def decide(
+        self, draft: Callable[[datetime], Decision], check: Callable[[Decision], None] = lambda _: None
+    ) -> tuple[Decision, int]:
         """Write the decision `draft` makes of its `received`; return it with its position.
 
-        Raises `BadInput` when the intake refuses it, `Unavailable` when it could not be written.
+        Raises `BadInput` when the intake refuses it, or `check` one that is no repetition; `Unavailable` when it could
+        not be written.
         """
 
-        return await self._word(draft, self._intake.admit_decision)
+        def admit(decision: Decision) -> None:
+            if not self.repeats(decision):
+                check(decision)
+            self._intake.admit_decision(decision)
+
+        return await self._word(draft, admit)
+
+    def repeats(self, decision: Decision) -> bool:
+        """Whether one of this type about this subject came in under the same external id."""
+        return self._intake.repeats(decision)
 
     async def ask(self, draft: Callable[[datetime], Question]) -> tuple[Question, int]:
         """Write an operator's question to a member; return and raise as `decide`."""

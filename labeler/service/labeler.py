@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from labeler.moderation.cases import CaseBook
 from labeler.moderation.history import History
+from labeler.moderation.statuses import Statuses
 from labeler.ports import Clock, LabelLog, Signer, TelemetryLog
 from labeler.reputation.judge import Judge
 from labeler.service.hearing import Hearing
@@ -28,6 +29,7 @@ class Labeler:
     judge: Judge
     cases: CaseBook
     history: History
+    statuses: Statuses
     desk: Desk
     hearing: Hearing
     ingest: Ingest

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from labeler.moderation.cases import CaseBook, CaseKind
-from labeler.moderation.history import History
-from labeler.moderation.retention import Retention
+from labeler.moderation.cases import CaseKind
+from labeler.moderation.docket import Docket
 from labeler.ports import Clock
 from labeler.reputation.canary import Canary, Disagreement
 from labeler.reputation.inputs import Input, Report
@@ -44,21 +43,17 @@ class Oversight:
         judge: Judge,
         metrics: Metrics,
         clock: Clock,
-        cases: CaseBook,
-        history: History,
+        docket: Docket,
         canary: Canary | None = None,
         notify: Callable[[Notice], None] = lambda _: None,
-        *,
-        retention: Retention,
     ) -> None:
         self._judge = judge
-        self._cases = cases
-        self._history = history
+        self._docket = docket
+        self._cases = docket.cases
         self._metrics = metrics
         self._clock = clock
         self._canary = canary
         self._notify = notify
-        self._retention = retention
         self._held = 0
         self.position = 0  # of the newest record the judge has taken
         metrics.breaker_closed.set_function(lambda: float(judge.may_suspend))
@@ -107,11 +102,7 @@ class Oversight:
         """What people are told about a record, reminders of open cases included."""
         notices = list(self._judge.notices)
         self._judge.notices.clear()
-        self._history.take(position, record)
-        reminders = self._cases.take(position, record, emissions, notices)
-        for gone in self._retention.take(position, record):
-            self._history.drop_text(gone)
-            self._cases.drop_text(gone)
+        reminders = self._docket.take(position, record, emissions, notices)
         return [notice._replace(case=self._case_of(notice)) for notice in notices] + reminders
 
     def _case_of(self, notice: Notice) -> int | None:

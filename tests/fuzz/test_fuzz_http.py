@@ -1,19 +1,22 @@
 """Anything a client may write where a request belongs: always an answer, always ours, never a 500."""
 
 import contextlib
+import json
 import socket
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, urlencode
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from labeler.service.schema import load_lexicons
 from tests.fuzz import envelope
 from tests.fuzz.budget import examples
-from tests.fuzz.lexicon_values import DEFS, endpoints
+from tests.fuzz.lexicon_values import DEFS, allowed, endpoints
 from tests.service_process import EMIT, STREAM, SUBMIT, Cut, ServiceProcess, read_answer
 
 QUERIES = endpoints("query")
+LEXICONS = load_lexicons()
 VALUES = st.one_of(
     st.binary(max_size=30).map(quote_from_bytes),
     st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=30),
@@ -66,6 +69,40 @@ PATHS = st.sampled_from(
 def test_any_query_string_is_answered(service: ServiceProcess, nsid: str, query: str, token: str | None) -> None:
     """Raw bytes, repeated names, huge values: an answer or a refusal by the lexicon's names."""
     envelope.check(service.ask("GET", f"/xrpc/{nsid}?{query}", token=token), nsid)
+
+
+@pytest.fixture(scope="module")
+def eventful(service: ServiceProcess) -> ServiceProcess:
+    """A service that has something to tell: labels, notes and tags on a few members."""
+    for number in range(20):
+        kind = ("Label", "Comment", "Tag", "Escalate")[number % 4]
+        fields: dict[str, object] = (
+            {"createLabelVals": ["mail-throttled"], "negateLabelVals": []} if kind == "Label" else {}
+        )
+        fields |= {"add": ["bulk"], "remove": []} if kind == "Tag" else {"comment": f"word {number}"}
+        body = {
+            "event": {"$type": f"tools.ozone.moderation.defs#modEvent{kind}"} | fields,
+            "subject": {"$type": "com.atproto.admin.defs#repoRef", "did": f"did:web:localhost%3A{number % 3 + 1}"},
+            "createdBy": "did:plc:moderator",
+        }
+        assert service.ask("POST", EMIT, token="moderator", body=json.dumps(body).encode()).status == 200
+    return service
+
+
+@pytest.mark.row(90, 93, 97, 165, 265, 274, 275)
+@examples(300)
+@given(st.data())
+def test_what_a_lexicon_allows_to_ask_is_answered_by_it(eventful: ServiceProcess, data: st.DataObject) -> None:
+    """Every parameter of every query, in any combination: an answer by the lexicon, or a 4xx; never our mistake."""
+    nsid = data.draw(st.sampled_from(QUERIES))
+    params = data.draw(allowed(DEFS[nsid].get("parameters", {"type": "params"})))
+    pairs = [(name, each) for name, value in params.items() for each in (value if isinstance(value, list) else [value])]
+    query = urlencode([(name, str(each).lower() if isinstance(each, bool) else each) for name, each in pairs])
+    answer = eventful.ask("GET", f"/xrpc/{nsid}?{query}", token="moderator")
+    if answer.status == 200:
+        LEXICONS.check_output(nsid, answer.json())
+    else:
+        envelope.check(answer, nsid)
 
 
 @pytest.mark.row(165, 166, 167, 168, 169)

@@ -1,4 +1,4 @@
-// @atproto/api as a moderation tool and as a reader: emitEvent with a bearer token, then queryLabels page by page.
+// @atproto/api as a moderation tool and as a reader: every Ozone door with a bearer token, then queryLabels page by page.
 import { AtpBaseClient, lexicons } from '@atproto/api'
 import { cborEncode } from '@atproto/common'
 import { verifySignature } from '@atproto/crypto'
@@ -31,6 +31,48 @@ for (const did of subjects) views.push((await emit(event(did, [val]))).data)
 views.push((await emit(event(subjects[0], [], [val]))).data)
 for (const view of views) lexicons.assertValidXrpcOutput('tools.ozone.moderation.emitEvent', view)
 
+const headers = { authorization: `Bearer ${token}` }
+const defs = 'tools.ozone.moderation.defs#'
+const act = async (kind, fields = {}) => {
+  const body = { ...event(subjects[1], [], []), event: { $type: defs + kind, ...fields } }
+  const { data } = await emit(body)
+  lexicons.assertValidXrpcOutput('tools.ozone.moderation.emitEvent', data)
+  return data
+}
+const acts = []
+for (const [kind, fields] of [
+  ['modEventComment', { comment: 'a word', sticky: true }],
+  ['modEventTag', { add: ['bulk'], remove: [] }],
+  ['modEventMute', { durationInHours: 24 }],
+  ['modEventUnmute'],
+  ['modEventEscalate'],
+  ['modEventAcknowledge', { comment: 'seen' }],
+]) acts.push(await act(kind, fields))
+const ask = async (nsid, params) => {
+  lexicons.assertValidXrpcParams(nsid, params)
+  const [name, ...path] = nsid.split('.').reverse()
+  const group = path.reverse().reduce((place, step) => place[step], client)
+  const { data } = await group[name](params, { headers })
+  lexicons.assertValidXrpcOutput(nsid, data)
+  return data
+}
+const doors = {
+  config: await ask('tools.ozone.server.getConfig', {}),
+  members: await ask('tools.ozone.team.listMembers', {}),
+  status: await ask('tools.ozone.moderation.queryStatuses', { subject: subjects[1] }),
+  tagged: await ask('tools.ozone.moderation.queryStatuses', { tags: ['bulk'], sortField: 'lastReviewedAt' }),
+  event: await ask('tools.ozone.moderation.getEvent', { id: acts[0].id }),
+  repo: await ask('tools.ozone.moderation.getRepo', { did: subjects[1] }),
+}
+doors.repo.labels = doors.repo.labels.map(plain)
+const events = []
+let from
+do {
+  const data = await ask('tools.ozone.moderation.queryEvents', { limit: 4, cursor: from, sortDirection: 'asc' })
+  events.push(...data.events)
+  from = data.cursor
+} while (from !== undefined && events.length < 50)
+
 const pages = []
 let cursor
 do {
@@ -46,6 +88,12 @@ do {
 
 answer({
   views,
+  acts,
+  doors,
+  events,
+  notActive: await refusal(emit(event(subjects[0], [], [val]))),
+  takedown: await refusal(act('modEventTakedown')),
+  notHere: await refusal(client.tools.ozone.moderation.getSubjects({ subjects: [subjects[0]] }, { headers })),
   pages,
   wrongToken: await refusal(emit(event(subjects[0], [val]), 'wrong')),
   undeclared: await refusal(emit(event(subjects[0], ['no-such-value']))),

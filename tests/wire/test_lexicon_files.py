@@ -13,7 +13,8 @@ from pydantic.alias_generators import to_camel
 FOLDER = Path(__file__).resolve().parents[2] / "lexicons"
 FILES = sorted(FOLDER.rglob("*.json"))
 
-RESTATED = [
+HOST_ONLY = {"email", "invitedBy", "invitesDisabled", "inviteNote", "deactivatedAt", "threatSignatures"}
+RESTATED: list[tuple[str, str, type[BaseModel], set[str]]] = [
     ("com.atproto.label.defs", "label", models.ComAtprotoLabelDefs.Label, set()),
     ("com.atproto.label.subscribeLabels", "labels", models.ComAtprotoLabelSubscribeLabels.Labels, set()),
     ("com.atproto.label.subscribeLabels", "info", models.ComAtprotoLabelSubscribeLabels.Info, set()),
@@ -24,6 +25,45 @@ RESTATED = [
     ("tools.ozone.moderation.defs", "modEventComment", models.ToolsOzoneModerationDefs.ModEventComment, set()),
     ("tools.ozone.moderation.defs", "modEventAcknowledge", models.ToolsOzoneModerationDefs.ModEventAcknowledge, set()),
     ("tools.ozone.moderation.defs", "modEventEscalate", models.ToolsOzoneModerationDefs.ModEventEscalate, set()),
+    ("tools.ozone.moderation.defs", "modEventTag", models.ToolsOzoneModerationDefs.ModEventTag, set()),
+    ("tools.ozone.moderation.defs", "modEventMute", models.ToolsOzoneModerationDefs.ModEventMute, set()),
+    ("tools.ozone.moderation.defs", "modEventUnmute", models.ToolsOzoneModerationDefs.ModEventUnmute, set()),
+    (
+        "tools.ozone.moderation.defs",
+        "modEventResolveAppeal",
+        models.ToolsOzoneModerationDefs.ModEventResolveAppeal,
+        set(),
+    ),
+    (
+        "tools.ozone.moderation.defs",
+        "modEventReport",
+        models.ToolsOzoneModerationDefs.ModEventReport,
+        {
+            "appealActionId",
+            "appealActionType",
+            "appealLabel",
+            "appealSubmittedBy",
+        },  # the SDK's alone, not the reference's
+    ),
+    ("tools.ozone.moderation.defs", "modEventViewDetail", models.ToolsOzoneModerationDefs.ModEventViewDetail, set()),
+    (
+        "tools.ozone.moderation.defs",
+        "subjectStatusView",
+        models.ToolsOzoneModerationDefs.SubjectStatusView,
+        {"hosting", "subjectBlobCids", "priorityScore", "muteReportingUntil", "recordsStats", "accountStrike"}
+        | {"ageAssuranceState", "ageAssuranceUpdatedBy"},
+    ),
+    ("tools.ozone.moderation.defs", "accountStats", models.ToolsOzoneModerationDefs.AccountStats, set()),
+    ("tools.ozone.moderation.defs", "repoView", models.ToolsOzoneModerationDefs.RepoView, HOST_ONLY),
+    (
+        "tools.ozone.moderation.defs",
+        "repoViewDetail",
+        models.ToolsOzoneModerationDefs.RepoViewDetail,
+        HOST_ONLY | {"invites", "emailConfirmedAt"},
+    ),
+    ("tools.ozone.moderation.defs", "repoViewNotFound", models.ToolsOzoneModerationDefs.RepoViewNotFound, set()),
+    ("tools.ozone.moderation.defs", "moderation", models.ToolsOzoneModerationDefs.Moderation, set()),
+    ("tools.ozone.moderation.defs", "moderationDetail", models.ToolsOzoneModerationDefs.ModerationDetail, set()),
     ("tools.ozone.moderation.defs", "modTool", models.ToolsOzoneModerationDefs.ModTool, set()),
     ("com.atproto.label.queryLabels", "main/parameters", models.ComAtprotoLabelQueryLabels.Params, set()),
     ("com.atproto.label.queryLabels", "main/output/schema", models.ComAtprotoLabelQueryLabels.Response, set()),
@@ -47,6 +87,38 @@ RESTATED = [
         models.ToolsOzoneModerationEmitEvent.Data,
         {"reportAction"},
     ),
+    (
+        "tools.ozone.moderation.queryEvents",
+        "main/parameters",
+        models.ToolsOzoneModerationQueryEvents.Params,
+        set(),
+    ),
+    (
+        "tools.ozone.moderation.queryEvents",
+        "main/output/schema",
+        models.ToolsOzoneModerationQueryEvents.Response,
+        set(),
+    ),
+    ("tools.ozone.moderation.getEvent", "main/parameters", models.ToolsOzoneModerationGetEvent.Params, set()),
+    (
+        "tools.ozone.moderation.queryStatuses",
+        "main/parameters",
+        models.ToolsOzoneModerationQueryStatuses.Params,
+        set(),
+    ),
+    (
+        "tools.ozone.moderation.queryStatuses",
+        "main/output/schema",
+        models.ToolsOzoneModerationQueryStatuses.Response,
+        set(),
+    ),
+    ("tools.ozone.moderation.getRepo", "main/parameters", models.ToolsOzoneModerationGetRepo.Params, set()),
+    ("tools.ozone.server.getConfig", "main/output/schema", models.ToolsOzoneServerGetConfig.Response, set()),
+    ("tools.ozone.server.getConfig", "viewerConfig", models.ToolsOzoneServerGetConfig.ViewerConfig, set()),
+    ("tools.ozone.server.getConfig", "serviceConfig", models.ToolsOzoneServerGetConfig.ServiceConfig, set()),
+    ("tools.ozone.team.defs", "member", models.ToolsOzoneTeamDefs.Member, {"profile"}),
+    ("tools.ozone.team.listMembers", "main/parameters", models.ToolsOzoneTeamListMembers.Params, set()),
+    ("tools.ozone.team.listMembers", "main/output/schema", models.ToolsOzoneTeamListMembers.Response, set()),
 ]
 
 

@@ -84,11 +84,14 @@ class TestReferenceSubscription:
         assert (read["messages"], read["ended"]) == ([], "InvalidRequest")
 
 
-@pytest.mark.row(1, 27, 60, 89, 92, 93, 98, 101, 102, 104, 105, 106, 109, 110)
+@pytest.mark.row(1, 27, 60, 89, 92, 93, 98, 101, 102, 104, 105, 106, 109, 110, 265, 266, 267, 269, 273, 274, 275, 276)
 async def test_the_reference_api_labels_and_reads_page_by_page(
     installation: "Installation", node: "Client", published_key: "PublishedKey"
 ) -> None:
-    """@atproto/api unchanged: `emitEvent` with a bearer token, then `queryLabels` by its cursor until there is none."""
+    """@atproto/api unchanged: every Ozone door with a bearer token, then `queryLabels` by its cursor to the end.
+
+    The client validates every answer of a door against its own lexicons.
+    """
     async with installation.serving() as running:
         answer = await node(
             "api.mjs",
@@ -108,7 +111,28 @@ async def test_the_reference_api_labels_and_reads_page_by_page(
     assert not any("$type" in label for label in labels)
     refusals = {name: (answer[name]["error"], answer[name]["status"]) for name in ("wrongToken", "undeclared")}
     assert refusals == {"wrongToken": ("BadJwt", 401), "undeclared": ("InvalidRequest", 400)}
+    check_doors(answer)
     assert answer["badPattern"]["error"] == answer["badLimit"]["error"] == "InvalidRequest"
+
+
+def check_doors(answer: dict[str, Any]) -> None:
+    """What the reference's client was told at the Ozone doors."""
+    doors, member = answer["doors"], SUBJECTS[1]
+    assert answer["events"] == [*answer["views"], *answer["acts"]], "what was answered is what is found, in its order"
+    assert {event["createdBy"] for event in answer["events"]} == {"did:plc:moderator"}
+    assert doors["config"]["viewer"] == {"role": "tools.ozone.team.defs#roleModerator"}
+    assert "did:plc:moderator" in [each["did"] for each in doors["members"]["members"]]
+    (status,) = doors["status"]["subjectStatuses"]
+    assert (status["reviewState"], status["comment"]) == ("tools.ozone.moderation.defs#reviewClosed", "a word")
+    assert doors["tagged"]["subjectStatuses"] == [status]
+    assert doors["event"]["subject"]["moderation"]["subjectStatus"] == status
+    assert [(label["uri"], label["val"]) for label in doors["repo"]["labels"]] == [(member, "mail-throttled")]
+    refusals = {name: (answer[name]["error"], answer[name]["status"]) for name in ("notActive", "takedown", "notHere")}
+    assert refusals == {
+        "notActive": ("InvalidRequest", 400),
+        "takedown": ("InvalidRequest", 400),
+        "notHere": ("MethodNotImplemented", 501),
+    }
 
 
 class TestIndependentStack:
@@ -174,6 +198,13 @@ async def test_the_reference_lexicon_package_accepts_our_files_and_our_traffic(
 
         await procedure("email.atmos.telemetry.submitEvents", "relay", {"events": [mail, late]})
         await procedure("tools.ozone.moderation.emitEvent", "moderator", event)
+        await query("tools.ozone.moderation.queryEvents", limit=2, types=["tools.ozone.moderation.defs#modEventLabel"])
+        await query("tools.ozone.moderation.queryStatuses", tags=["vip"], limit=2)
+        await query("tools.ozone.moderation.queryStatuses", subject=SUBJECTS[1])
+        await query("tools.ozone.moderation.getEvent", id=2)
+        await query("tools.ozone.moderation.getRepo", did=SUBJECTS[1])
+        await query("tools.ozone.server.getConfig")
+        await query("tools.ozone.team.listMembers", limit=1)
         await procedure("com.atproto.moderation.createReport", "relay", report)
         await procedure("email.atmos.operator.askMember", "moderator", {"did": "did:plc:moderator"})
         await procedure("email.atmos.reputation.answer", "moderator", {"text": "asked myself"})

@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 
 from labeler.errors import BadInput, Unavailable
 from labeler.moderation.cases import Case, CaseBook, CaseKind
-from labeler.reputation.definitions import MAIL_REMOVED
+from labeler.reputation.definitions import MAIL_REMOVED, VALUES
 from labeler.reputation.inputs import Automation, CaseAction, Decision, Override, Question
+from labeler.reputation.intake import REPEATED
 from labeler.reputation.judge import ENFORCE, PAUSE, SHADOW, Judge, question_id
 from labeler.reputation.policy import Policy
 from labeler.service.access import Operator, Role, require_operator
@@ -61,6 +62,8 @@ class Event(NamedTuple):
     external_id: str | None = None
     add_tags: tuple[str, ...] = ()
     remove_tags: tuple[str, ...] = ()
+    sticky: bool = False
+    tool: str | None = None
 
 
 class Desk:
@@ -80,15 +83,16 @@ class Desk:
 
         Raises `BadInput`, `Unavailable`.
         """
-        require_operator(operator, NEEDED[event.kind])
+        removal = MAIL_REMOVED in (*event.apply, *event.negate)
+        require_operator(operator, Role.ADMIN if removal else NEEDED[event.kind])
         _check_words(event.comment, (*event.add_tags, *event.remove_tags))
         if MAIL_REMOVED in event.apply:
-            require_operator(operator, Role.ADMIN)
             if event.apply != (MAIL_REMOVED,) or event.negate or event.hours is not None:
                 raise BadInput(f"{MAIL_REMOVED} stands alone and has no end: what else there is, it takes back itself.")
             proposed = self._cases.find_open(CaseKind.REMOVAL, event.did)
-            step = self.propose_removal if proposed is None else self.confirm_removal
-            return await step(operator, event.did, event.comment, event.external_id)
+            if proposed is None:
+                return await self.propose_removal(operator, event.did, event.comment, event.external_id)
+            return await self.confirm_removal(operator, event.did, event.comment, event.external_id)
 
         def draft(received: datetime) -> Decision:
             return Decision(
@@ -103,9 +107,11 @@ class Desk:
                 event.external_id,
                 event.add_tags,
                 event.remove_tags,
+                event.sticky,
+                event.tool,
             )
 
-        return await self._decided(draft)
+        return await self._decided(draft, self._check_active)
 
     async def propose_removal(
         self, operator: Operator, did: str, comment: str | None = None, external_id: str | None = None
@@ -135,6 +141,9 @@ class Desk:
         _check_words(comment)
 
         def draft(received: datetime) -> Decision:
+            proposal = Decision(received, operator.did, did, "propose-removal", external_id=external_id)
+            if self._ingest.repeats(proposal):  # a proposal sent again confirms nothing
+                raise BadInput(REPEATED, name="DuplicateExternalId")
             case = self._cases.find_open(CaseKind.REMOVAL, did)
             if case is None:
                 raise BadInput("Nobody proposed to remove this member; propose it first.", name="NotProposed")
@@ -257,8 +266,19 @@ class Desk:
             raise Unavailable("no policy is in force yet; try again in a moment")
         return self._judge.policy
 
-    async def _decided(self, draft: Callable[[datetime], Decision]) -> tuple[Decision, int]:
-        decision, position = await self._ingest.decide(draft)
+    def _check_active(self, decision: Decision) -> None:
+        """Refuse to take back what does not stand; a value that is none is left to the intake to name."""
+        subject = self._judge.subjects.get(decision.did)
+        active = subject.member.active if subject is not None else {}
+        standing = {val for val, label in active.items() if label.exp is None or decision.received < label.exp}
+        missing = sorted({*decision.negate} & VALUES - standing - {*decision.apply})
+        if missing:
+            raise BadInput(f"Not active on this account, so that it cannot be negated: {', '.join(missing)}.")
+
+    async def _decided(
+        self, draft: Callable[[datetime], Decision], check: Callable[[Decision], None] = lambda _: None
+    ) -> tuple[Decision, int]:
+        decision, position = await self._ingest.decide(draft, check)
         await self._taken_in(position)
         return decision, position
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from labeler.atproto.handle import check_claimed, did_of_body, did_of_records, normal_handle
+from labeler.atproto.handle import check_claimed, claimed_handle, did_of_body, did_of_records, normal_handle
 from labeler.errors import BadInput
 
 ALICE = "did:plc:aliceaaaaaaaaaaaaaaaaaaa"
@@ -102,3 +102,16 @@ def test_a_document_that_claims_another_says_which(claimed: object, instead: str
     with pytest.raises(BadInput, match=instead) as refused:
         check_claimed({"id": ALICE, "alsoKnownAs": claimed}, "alice.test")
     assert ALICE in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("claimed", "handle"),
+    [
+        (["https://alice.test", "at://Alice.TEST", "at://second.test"], "alice.test"),
+        (["alice.test", 7], None),
+        ("at://alice.test", None),
+        (None, None),
+    ],
+)
+def test_the_first_handle_claimed_is_the_one_it_goes_by(claimed: object, handle: str | None) -> None:
+    assert claimed_handle({"id": ALICE, "alsoKnownAs": claimed}) == handle

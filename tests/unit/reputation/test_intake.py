@@ -227,6 +227,32 @@ def test_an_override_nobody_could_mean_is_refused(fields: dict[str, Any], words:
         Intake().admit_override(Override(**granted), RULES)
 
 
+def test_an_appeal_is_resolved_once_and_only_where_one_was_made() -> None:
+    intake, resolve = Intake(), decision(event="resolve-appeal")
+    with pytest.raises(BadInput, match="No appeal"):
+        intake.admit_decision(resolve)
+    intake.admit_report(
+        Report(resolve.received, resolve.did, resolve.did, "com.atproto.moderation.defs#reasonAppeal", "", True)
+    )
+    intake.admit_decision(resolve)
+    with pytest.raises(BadInput, match="No appeal"):
+        intake.admit_decision(resolve)
+    intake.forget(resolve)
+    intake.admit_decision(resolve)
+
+
+def test_a_repeated_resolution_of_an_appeal_is_a_duplicate() -> None:
+    intake, resolve = Intake(), decision(event="resolve-appeal", external_id="x")
+    intake.admit_report(
+        Report(resolve.received, resolve.did, resolve.did, "com.atproto.moderation.defs#reasonAppeal", "", True)
+    )
+    assert not intake.repeats(resolve)
+    intake.admit_decision(resolve)
+    assert intake.repeats(resolve)
+    with pytest.raises(BadInput, match="externalId"):
+        intake.admit_decision(resolve)
+
+
 def report(**fields: Any) -> Report:
     known: dict[str, Any] = {
         "received": NOW,
@@ -326,8 +352,12 @@ class TestAppeals:
         for action in actions:
             intake.admit_case(action)
         resolved = decision(event="resolve-appeal", apply=())
-        intake.admit_decision(resolved)
-        intake.forget(resolved)
+        if act == "resolve":  # nothing is left to be resolved then, and what is refused needs no undoing
+            with pytest.raises(BadInput, match="No appeal"):
+                intake.admit_decision(resolved)
+        else:
+            intake.admit_decision(resolved)
+            intake.forget(resolved)
         for action in reversed(actions):
             intake.forget(action)
         assert ("did:plc:m" in intake._appealed) == waited

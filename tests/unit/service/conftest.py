@@ -8,22 +8,26 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from labeler.adapters.did_static import StaticDids
+from labeler.adapters.handle_static import StaticHandles
 from labeler.adapters.memory import MemoryLabelLog, MemoryTelemetryLog
 from labeler.atproto.keys import PrivateKey
 from labeler.atproto.label import Label, sign_label
 from labeler.atproto.service_auth import AuthPolicy
+from labeler.doors import ozone
 from labeler.errors import Corrupt, Unavailable
 from labeler.moderation.audit import AuditEntry
 from labeler.moderation.cases import CaseBook
+from labeler.moderation.docket import Docket
 from labeler.moderation.history import History
 from labeler.moderation.retention import Retention
+from labeler.moderation.statuses import Statuses
 from labeler.ports import Entry
 from labeler.reputation.canary import Canary
 from labeler.reputation.inputs import Input
@@ -41,19 +45,20 @@ from labeler.service.access import (
     require_relay,
 )
 from labeler.service.audit import GetAuditHead, ListAudit
+from labeler.service.claimed_handle import ClaimedHandles
 from labeler.service.create_report import CreateReport
 from labeler.service.did_cache import CachedDids
 from labeler.service.give_answer import GiveAnswer
 from labeler.service.health import Health
 from labeler.service.hearing import Hearing
-from labeler.service.http import Http, Method, Procedure, Query, Subscription
+from labeler.service.http import JSON_BYTES, Http, Method, Procedure, Query, Subscription
 from labeler.service.identity import Identity
 from labeler.service.ingest import Ingest
+from labeler.service.labeler import Labeler
 from labeler.service.landing import landing
 from labeler.service.observe import Metrics
 from labeler.service.operator.ask_member import AskMember
 from labeler.service.operator.desk import Desk
-from labeler.service.operator.emit_event import EmitEvent
 from labeler.service.operator.set_override import SetOverride
 from labeler.service.oversight import Oversight
 from labeler.service.pipeline import Pipeline
@@ -67,6 +72,7 @@ from labeler.service.signing import Pen
 from labeler.service.stream import StreamLimits, Streams
 from labeler.service.submit import Submit
 from labeler.service.wake import Wake
+from tests.unit.service.ozone_client import Ozone
 
 DID = "did:web:labeler.example.com"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -167,22 +173,19 @@ class Service:
     corrupted: list[Corrupt] = field(default_factory=list)
     signer_key: str = KEY.public_key.did_key
     dids: StaticDids = field(default_factory=StaticDids)
+    handles: StaticHandles = field(init=False)
     members: list[Relay | Operator] = field(default_factory=list)
     policy: AuthPolicy = field(default_factory=AuthPolicy)
 
     async def start(self) -> None:
         bounds = await self.labels.bounds()
         intake = Intake()
+        self.handles = StaticHandles(self.dids)
         self.cases, self.history = CaseBook([timedelta(hours=hours) for hours in (24, 48, 72)]), History()
+        self.statuses = Statuses()
+        docket = Docket(self.cases, self.history, self.statuses, Retention(timedelta(days=self.report_days)))
         oversight = self.oversight = Oversight(
-            self.judge,
-            self.metrics,
-            self.clock,
-            self.cases,
-            self.history,
-            self.canary,
-            self.told.append,
-            retention=Retention(timedelta(days=self.report_days)),
+            self.judge, self.metrics, self.clock, docket, self.canary, self.told.append
         )
         recovered = await recover(self.telemetry, bounds.checkpoint, oversight, intake)
         self.ingest = Ingest(self.telemetry, intake, self.clock, self.arrived, self.metrics, recovered)
@@ -256,9 +259,6 @@ class Service:
             "email.atmos.operator.listAudit": Query(
                 ListAudit(self.labels).answer, lambda caller: require_operator(caller, Role.TRIAGE), checked=True
             ),
-            "tools.ozone.moderation.emitEvent": Procedure(
-                EmitEvent(self.desk).answer, lambda caller: require_operator(caller, Role.TRIAGE)
-            ),
             "email.atmos.operator.askMember": Procedure(
                 AskMember(self.desk).answer,
                 lambda caller: require_operator(caller, Role.MODERATOR),
@@ -267,7 +267,16 @@ class Service:
                 SetOverride(self.desk).answer,
                 lambda caller: require_operator(caller, Role.ADMIN),
             ),
+            **ozone(cast(Labeler, self), DID, self.team, ClaimedHandles(self.cache, self.handles), JSON_BYTES),
         }
+
+    @property
+    def shown(self) -> FlakyLabelLog:
+        return self.labels
+
+    @property
+    def team(self) -> list[Operator]:
+        return [caller for caller in (*TOKENS.values(), *self.members) if isinstance(caller, Operator)]
 
     async def stop(self) -> None:
         await self.session.close()
@@ -401,3 +410,9 @@ def sent_event(number: int, **fields: Any) -> dict[str, Any]:
 def event() -> Any:
     """Return a maker of good events, numbered; keywords replace fields."""
     return sent_event
+
+
+@pytest.fixture
+def ozone_tool(service: Service) -> Ozone:
+    """Return the Ozone doors of the service, as a moderation tool calls them."""
+    return Ozone(service)

@@ -1,6 +1,7 @@
 """emitEvent over a real socket: who may decide what, and what a decision leads to."""
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from labeler.service.schema import load_lexicons
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Service
+    from tests.unit.service.ozone_client import Ozone
 
 DEFS = "tools.ozone.moderation.defs#"
 REPO = {"$type": "com.atproto.admin.defs#repoRef", "did": "did:plc:alice"}
@@ -26,6 +28,7 @@ async def labels(service: "Service", did: str = "did:plc:alice") -> list[tuple[s
     return [(label["val"], label.get("neg", False)) for label in body["labels"]]
 
 
+@pytest.mark.row(266, 269)
 async def test_a_label_is_published_before_the_answer(service: "Service") -> None:
     status, body = await service.emit()
     assert status == 200
@@ -70,7 +73,7 @@ async def test_what_is_no_did_cannot(service: "Service", did: str) -> None:
         ("nobody", "modEventLabel", 401),
     ],
 )
-@pytest.mark.row(336)
+@pytest.mark.row(270, 336)
 async def test_roles(service: "Service", token: str, kind: str, status: int) -> None:
     """Row 270, with 403 where the specification wants it (row 336)."""
     event = label_event(["mail-throttled"]) if kind == "modEventLabel" else {"$type": DEFS + kind, "comment": "seen"}
@@ -93,7 +96,20 @@ async def test_roles(service: "Service", token: str, kind: str, status: int) -> 
         {"event": label_event(["mail-throttled"], durationInHours=1.5)},
         {"event": label_event(["mail-throttled"], comment="x" * 5000)},
         {"event": {"$type": f"{DEFS}modEventTakedown"}},
-        {"event": {"$type": f"{DEFS}modEventEscalate"}},
+        {"event": {"$type": f"{DEFS}modEventEmail", "subjectLine": "hello"}},
+        {"event": {"$type": f"{DEFS}modEventReport", "reportType": "com.atproto.moderation.defs#reasonSpam"}},
+        {"event": {"$type": f"{DEFS}modEventMute", "durationInHours": 0}},
+        {"event": {"$type": f"{DEFS}modEventMute"}},
+        {"event": {"$type": f"{DEFS}modEventTag", "add": [], "remove": []}},
+        {"event": {"$type": f"{DEFS}modEventTag", "add": ["a"], "remove": ["a"]}},
+        {"event": {"$type": f"{DEFS}modEventTag", "add": ["x" * 65], "remove": []}},
+        {"event": {"$type": f"{DEFS}modEventTag", "add": [""], "remove": []}},
+        {"event": {"$type": f"{DEFS}modEventTag", "add": [f"t{number}" for number in range(21)], "remove": []}},
+        {"event": {"$type": f"{DEFS}modEventTag", "add": ["a"]}},
+        {"event": {"$type": f"{DEFS}modEventResolveAppeal", "comment": "there was none"}},
+        {"event": label_event([], ["mail-throttled"])},
+        {"event": label_event(["mail-throttled"], ["mail-suspended"])},
+        {"modTool": {"name": "x" * 257}},
         {"event": {"createLabelVals": ["mail-throttled"], "negateLabelVals": []}},
         {"event": {"$type": f"{DEFS}modEventLabel", "createLabelVals": ["mail-throttled"]}},
         {"externalId": "x" * 513},
@@ -109,11 +125,37 @@ async def test_roles(service: "Service", token: str, kind: str, status: int) -> 
         {"createdBy": "me"},
     ],
 )
+@pytest.mark.row(267, 268, 276, 277, 278)
 async def test_what_cannot_be_decided_is_400_and_leaves_no_trace(service: "Service", body: dict[str, Any]) -> None:
     before = await service.telemetry.head()
     status, answer = await service.emit(**body)
     assert (status, answer["error"]) == (400, "InvalidRequest"), answer
     assert await service.telemetry.head() == before
+
+
+@pytest.mark.parametrize(("size", "expected"), [(4_000, 200), (4_001, 400), (200 * 1024, 413), (10 * 1024 * 1024, 413)])
+async def test_a_comment_has_a_size(service: "Service", size: int, expected: int) -> None:
+    before = await service.telemetry.head()
+    body = {
+        "event": {"$type": f"{DEFS}modEventComment", "comment": "x" * size},
+        "subject": REPO,
+        "createdBy": "did:a:b",
+    }
+    path = "/xrpc/tools.ozone.moderation.emitEvent"
+    status, _, _ = await service.call("POST", path, data=json.dumps(body).encode(), token="moderator")
+    assert status == expected
+    assert await service.telemetry.head() - before == (expected == 200)
+
+
+async def test_several_values_stand_or_fall_together(service: "Service") -> None:
+    """One value that cannot be, and none of the others is written."""
+    status, _ = await service.emit(event=label_event(["clean-sender", "mail-bounced"]))
+    assert (status, await labels(service)) == (400, [])
+    status, _ = await service.emit(event=label_event(["clean-sender"], ["mail-suspended"]))
+    assert (status, await labels(service)) == (400, [])
+    await service.emit(event=label_event(["mail-throttled"]))
+    status, _ = await service.emit(event=label_event(["clean-sender"], ["mail-throttled"]))
+    assert (status, sorted(await labels(service))) == (200, [("clean-sender", False), ("mail-throttled", True)])
 
 
 async def test_zero_hours_mean_without_an_end(service: "Service") -> None:
@@ -140,6 +182,7 @@ async def test_applying_again_without_a_new_duration_emits_nothing(service: "Ser
     assert (status, (await service.labels.bounds()).head) == (200, seq)
 
 
+@pytest.mark.row(271)
 async def test_a_repeated_external_id_has_one_winner(service: "Service") -> None:
     """Row 271."""
     answers = await asyncio.gather(*(service.emit(externalId="case-1") for _ in range(8)))
@@ -147,6 +190,21 @@ async def test_a_repeated_external_id_has_one_winner(service: "Service") -> None
     assert {body["error"] for status, body in answers if status == 400} == {"DuplicateExternalId"}
     status, _ = await service.emit("did:plc:bob", externalId="case-1")
     assert status == 200, "another subject, another event"
+
+
+@pytest.mark.row(271)
+@pytest.mark.parametrize("kind", ["label", "appeal"])
+async def test_a_repetition_is_told_so_and_not_that_there_is_nothing_left_to_do(
+    service: "Service", ozone_tool: "Ozone", kind: str
+) -> None:
+    """A tool that sends its negation again must learn that it arrived."""
+    await service.emit()
+    await ozone_tool.report(appeal=True)
+    event = {"$type": f"{DEFS}modEventResolveAppeal"} if kind == "appeal" else label_event([], ["mail-throttled"])
+    answers = await asyncio.gather(*(service.emit(event=event, externalId="case-1") for _ in range(3)))
+    assert sorted(body.get("error", "") for _, body in answers) == ["", "DuplicateExternalId", "DuplicateExternalId"]
+    status, body = await service.emit(event=event, externalId="case-2")
+    assert (status, body["error"]) == (400, "InvalidRequest")
 
 
 async def test_a_failed_disk_gives_the_external_id_back(service: "Service") -> None:
