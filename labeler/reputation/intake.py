@@ -93,16 +93,17 @@ class Intake:
         if both:
             raise BadInput(f"The same value cannot be applied and negated at once: {', '.join(both)}.")
         _check_duration(decision.duration_h)
-        if decision.external_id is None:
-            self._follow_appeals(decision)
-            return
-        used = self._external.setdefault(decision.external_id, set())
-        if (decision.did, decision.event) in used:
+        if decision.external_id is not None:
+            self.check_external_id(decision.external_id, *_external(decision))
+            self._external.setdefault(decision.external_id, set()).add(_external(decision))
+        self._follow_appeals(decision)
+
+    def check_external_id(self, external_id: str, did: str, event: str) -> None:
+        """Check that no event of this type about this member came under that id; raises `BadInput`."""
+        if (did, event) in self._external.get(external_id, ()):
             raise BadInput(
                 "An event with this externalId, subject and type exists already.", name="DuplicateExternalId"
             )
-        used.add((decision.did, decision.event))
-        self._follow_appeals(decision)
 
     def admit_case(self, action: CaseAction) -> None:
         """Check an action on a case, decided on at its `revision`; raises `BadInput` when it may not enter."""
@@ -111,10 +112,7 @@ class Intake:
         _check_duration(action.duration_h)
         known = self._revisions.get(action.case, 0)
         if action.revision != known:
-            raise BadInput(
-                f"Somebody was faster: case {action.case} is at revision {known} now. Look at it again, then decide.",
-                name="CaseChanged",
-            )
+            raise changed(action.case, known)
         self._revisions[action.case] = known + 1
         self._follow_appeals(action)
 
@@ -153,7 +151,7 @@ class Intake:
                 day.difference_update(f"{record.relay} {event.id}" for event in record.events)
             case Decision():
                 if record.external_id is not None:
-                    self._external.get(record.external_id, set()).discard((record.did, record.event))
+                    self._external.get(record.external_id, set()).discard(_external(record))
                 if record.event == "resolve-appeal":
                     self._appealed.add(record.did)
             case CaseAction():
@@ -171,7 +169,7 @@ class Intake:
             today.update(f"{record.relay} {event.id}" for event in record.events)
         elif isinstance(record, Decision):
             if record.external_id is not None:
-                self._external.setdefault(record.external_id, set()).add((record.did, record.event))
+                self._external.setdefault(record.external_id, set()).add(_external(record))
             self._follow_appeals(record)
         elif isinstance(record, CaseAction):
             self._revisions[record.case] = self._revisions.get(record.case, 0) + 1
@@ -210,6 +208,19 @@ class Intake:
             if word is not None and "@" in word:
                 return "only id and messageId may contain an @: recipients never leave the relay in clear"
         return None
+
+
+def changed(case: int, revision: int) -> BadInput:
+    """Say that a case is no longer what an operator looked at."""
+    message = f"Somebody was faster: case {case} is at revision {revision} now. Look at it again, then decide."
+    return BadInput(message, name="CaseChanged")
+
+
+def _external(decision: Decision) -> tuple[str, str]:
+    """What an external id is unique for: subject and type of event, as the caller knows it. A removal is one event,
+    however many steps it takes: sent again it must not confirm what it proposed.
+    """
+    return decision.did, "label" if decision.event.endswith("-removal") else decision.event
 
 
 def _check_did(did: str) -> None:
