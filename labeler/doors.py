@@ -24,6 +24,7 @@ from labeler.service.address import Network
 from labeler.service.http import Method, Procedure, Query, Subscription
 from labeler.service.labeler import Labeler
 from labeler.service.operator.ask_member import AskMember
+from labeler.service.operator.casework import Office, casework
 from labeler.service.operator.emit_event import EmitEvent
 from labeler.service.operator.set_override import SetOverride
 from labeler.service.peer import Patience
@@ -69,6 +70,10 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
         "email.atmos.operator.setOverride": Procedure(
             SetOverride(labeler.desk).answer,
             lambda caller: require_operator(caller, Role.ADMIN),
+            settings.limits.json_bytes,
+        ),
+        **casework(
+            Office(labeler.desk, judge, labeler.cases, labeler.history, clock),
             settings.limits.json_bytes,
         ),
     }

@@ -12,13 +12,16 @@ class History:
 
     def __init__(self) -> None:
         self.words: dict[int, Word] = {}
+        self.automation: Automation | None = None  # the newest word about the rules
         self._about: dict[str, list[int]] = {}
 
     def take(self, position: int, record: Input) -> None:
         """Remember `record` if somebody said it."""
         if isinstance(record, _WORDS):
             self.words[position] = record
-            if not isinstance(record, Automation):
+            if isinstance(record, Automation):
+                self.automation = record
+            elif record.did:  # an action on an incident is about no member
                 self._about.setdefault(record.did, []).append(position)
 
     def about(self, did: str) -> Iterator[tuple[int, Word]]:

@@ -68,6 +68,7 @@ class Judge:
         self._domains = SharedDomains(self.subjects)
         self._sweeping = Sweeping(self.subjects, self.pool, self.incidents)
         self.automation = ENFORCE
+        self.enacted: Policy | None = None  # the policy in force as it is written, whatever the automation makes of it
         self._text: PolicyActivated | None = None
         self._pardoned: set[str] = set()  # members to be looked at again, while the rules rest
 
@@ -358,7 +359,7 @@ class Judge:
     def _activate(self, record: PolicyActivated) -> list[Emission]:
         """From here on another policy decides; subjects are judged by it when they are next touched."""
         self._text = record
-        policy = parse_policy(record.text)
+        policy = self.enacted = parse_policy(record.text)
         if self.automation == SHADOW:
             policy = msgspec.structs.replace(policy, mode=Mode.SHADOW)
         self._verdicts.policy = policy

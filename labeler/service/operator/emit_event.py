@@ -81,11 +81,18 @@ def _bounded(fields: dict[str, Any], name: str, limit: int) -> str | None:
     return text
 
 
+def _proposal(decision: Decision) -> dict[str, Any]:
+    """What became of a removal that only one admin has asked for: no label, and words that say so."""
+    said = f": {decision.comment}" if decision.comment is not None else ""
+    comment = f"Removal proposed, nothing applied yet; another admin must confirm it{said}"
+    return {"$type": LABEL, "createLabelVals": [], "negateLabelVals": [], "comment": comment}
+
+
 def _view(decision: Decision, position: int, body: dict[str, Any]) -> dict[str, Any]:
     """The event as the tools show it; its id is its place in the input log."""
     view: dict[str, Any] = {
         "id": position,
-        "event": body["event"],
+        "event": _proposal(decision) if decision.event == "propose-removal" else body["event"],
         "subject": {"$type": REPO, "did": decision.did},
         "subjectBlobCids": [],
         "createdBy": decision.operator,

@@ -45,6 +45,7 @@ from labeler.service.ingest import Ingest
 from labeler.service.landing import landing
 from labeler.service.observe import Metrics
 from labeler.service.operator.ask_member import AskMember
+from labeler.service.operator.casework import Office, casework
 from labeler.service.operator.desk import Desk
 from labeler.service.operator.emit_event import EmitEvent
 from labeler.service.operator.set_override import SetOverride
@@ -236,6 +237,7 @@ class Service:
                 SetOverride(self.desk).answer,
                 lambda caller: require_operator(caller, Role.ADMIN),
             ),
+            **casework(Office(self.desk, self.judge, self.cases, self.history, self.clock)),
         }
 
     async def stop(self) -> None:
