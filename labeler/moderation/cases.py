@@ -98,6 +98,7 @@ class CaseBook:
     def __init__(self, reminders: Sequence[timedelta]) -> None:
         self.cases: dict[int, Case] = {}
         self._open: dict[tuple[CaseKind, str], Case] = {}
+        self._waiting: dict[str, int] = {}  # DID or provider → how many cases about it are open
         self._closed: dict[int, None] = {}  # in the order they were closed
         self._behind: dict[str, dict[str, str]] = {}  # DID → restriction → the record behind it as last issued
         self._reminders = tuple(reminders)
@@ -134,6 +135,10 @@ class CaseBook:
     def open_about(self, about: str) -> list[Case]:
         """Every open case about a member or provider, in the order of the kinds."""
         return [case for kind in CaseKind if (case := self.find_open(kind, about)) is not None]
+
+    def waiting(self, about: str) -> int:
+        """How many cases about a member or provider are open."""
+        return self._waiting.get(about, 0)
 
     def open(self) -> Iterable[Case]:
         """Every open case, in no order."""
@@ -260,8 +265,8 @@ class CaseBook:
         if case is None:
             self._last += 1
             case = Case(self._last, kind, about, entry.at, entry.at, entry.text)
-            self.cases[case.number] = self._open[kind, about] = case
-            self._wind(case)
+            self.cases[case.number] = case
+            self._wait(case)
         case.add(entry)
         return case
 
@@ -274,6 +279,9 @@ class CaseBook:
         case.add(entry)
         case.closed, case.closed_by, case.resolution = entry.at, entry.actor, resolution
         del self._open[case.kind, case.about]
+        self._waiting[case.about] -= 1
+        if not self._waiting[case.about]:
+            del self._waiting[case.about]
         self._closed[case.number] = None
         if len(self._closed) > CLOSED_KEPT:
             oldest = next(iter(self._closed))
@@ -284,9 +292,8 @@ class CaseBook:
             return  # another one about the same is open already
         case.closed = case.closed_by = case.resolution = None
         case.since, case.reminded = now, 0
-        self._open[case.kind, case.about] = case
         del self._closed[case.number]
-        self._wind(case)
+        self._wait(case)
 
     def _reminder(self, case: Case) -> datetime | None:
         return case.since + self._reminders[case.reminded] if case.reminded < len(self._reminders) else None
@@ -294,6 +301,11 @@ class CaseBook:
     def next_reminder(self, case: Case) -> datetime | None:
         """When an open case is brought to mind next; None when it is closed, or was often enough."""
         return self._reminder(case) if case.closed is None else None
+
+    def _wait(self, case: Case) -> None:
+        self._open[case.kind, case.about] = case
+        self._waiting[case.about] = self._waiting.get(case.about, 0) + 1
+        self._wind(case)
 
     def _wind(self, case: Case) -> None:
         at = self._reminder(case)

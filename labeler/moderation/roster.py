@@ -30,7 +30,7 @@ class Roster:
             "invalid": lambda _did, subject, _now: -subject.windows.invalid.size,
             "complaints": lambda _did, subject, _now: -subject.windows.complained.size,
             "standing": lambda _did, subject, now: STANDINGS.index(state_of(subject, now)),
-            "cases": lambda did, _subject, _now: -len(self._cases.open_about(did)),
+            "cases": lambda did, _subject, _now: -self._cases.waiting(did),
         }
 
     @property
@@ -66,7 +66,7 @@ class Roster:
             "tier": member.tier,
             "enrolled": member.enrolled,
             "accepted": max(0, subject.windows.volume.accepted.total),
-            "openCases": len(self._cases.open_about(did)),
+            "openCases": self._cases.waiting(did),
             "rates": self._rates(subject, now),
         }
 

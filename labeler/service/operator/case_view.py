@@ -43,10 +43,11 @@ class CaseViews:
             "evidence": list(case.evidence),
             "allowed": allowed,
         }
+        answer_by = self.answer_by(case)  # while it runs, whatever was said before the question is no answer
         moments = {
             "nextReminder": self._cases.next_reminder(case),
-            "answerBy": self.answer_by(case),
-            "answeredAt": case.answered,
+            "answerBy": answer_by,
+            "answeredAt": case.answered if answer_by is None else None,
             "closedAt": case.closed,
         }
         words = {"assignee": case.assignee, "closedBy": case.closed_by, "resolution": case.resolution}

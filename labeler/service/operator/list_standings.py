@@ -15,7 +15,7 @@ from labeler.service.access import Role, require_operator
 from labeler.service.http import Call
 from labeler.service.operator.cursor import read_cursor, write_cursor
 
-STRETCH: Final = 4_000  # members looked at without letting others run: some milliseconds
+STRETCH: Final = 2_000  # members looked at without letting others run: some milliseconds
 
 
 class ListStandings:
