@@ -214,3 +214,23 @@ def test_an_override_nobody_could_mean_is_refused(fields: dict[str, Any], words:
     granted: dict[str, Any] = {"received": NOW, "operator": "did:plc:op", "did": "did:plc:m", **fields}
     with pytest.raises(BadInput, match=words):
         Intake().admit_override(Override(**granted), RULES)
+
+
+class TestRemovalsAsOneEvent:
+    """A removal takes two steps and is one event to whoever sends it: sent again it must not take the second."""
+
+    def test_an_external_id_holds_for_both_steps_and_for_the_label(self) -> None:
+        intake = Intake()
+        proposal = Decision(NOW, "did:plc:op", "did:plc:a", "propose-removal", external_id="x")
+        intake.admit_decision(proposal)
+        for event in ("propose-removal", "confirm-removal", "label"):
+            with pytest.raises(BadInput, match="externalId") as told:
+                intake.admit_decision(Decision(NOW, "did:plc:op", "did:plc:a", event, external_id="x"))
+            assert told.value.name == "DuplicateExternalId"
+        intake.admit_decision(Decision(NOW, "did:plc:op", "did:plc:a", "comment", external_id="x"))
+        intake.check_external_id("x", "did:plc:b", "label")
+        intake.forget(proposal)
+        intake.check_external_id("x", "did:plc:a", "label")
+        intake.remember(proposal)
+        with pytest.raises(BadInput):
+            intake.check_external_id("x", "did:plc:a", "label")

@@ -1,6 +1,7 @@
 """The list of members over a real socket, and what a page of it costs."""
 
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,8 +81,13 @@ async def test_a_page_of_many_members_costs_little_and_measures_only_those_shown
         judge.step(Batch(NOON, "did:web:relay.example", events))
     roster = Roster(judge, CaseBook(()))
     shown: list[str] = []
-    row = roster.row
-    monkeypatch.setattr(roster, "row", lambda did, now: shown.append(did) or row(did, now))
+    measured = roster.row
+
+    def row(did: str, now: datetime) -> dict[str, Any]:
+        shown.append(did)
+        return measured(did, now)
+
+    monkeypatch.setattr(roster, "row", row)
     door = ListStandings(roster, SystemClock())
     params = {"sort": "accepted", "limit": 50, "standing": "warming", "q": "m0"}
     began = time.perf_counter()
