@@ -8,7 +8,17 @@ import pytest
 from labeler.errors import BadInput
 from labeler.reputation import intake as module
 from labeler.reputation.events import SendEvent
-from labeler.reputation.inputs import Batch, Decision, Override, Question, Tick, decode_input, encode_input
+from labeler.reputation.inputs import (
+    Batch,
+    CaseAction,
+    Decision,
+    Override,
+    Question,
+    Report,
+    Tick,
+    decode_input,
+    encode_input,
+)
 from labeler.reputation.intake import Intake
 
 RELAY, OTHER = "did:web:relay.example", "did:web:other.example"
@@ -234,3 +244,81 @@ class TestRemovalsAsOneEvent:
         intake.remember(proposal)
         with pytest.raises(BadInput):
             intake.check_external_id("x", "did:plc:a", "label")
+
+
+class TestCasesAndAppeals:
+    @staticmethod
+    def action(act: str = "resolve", kind: str = "appeal", revision: int = 0, **fields: Any) -> CaseAction:
+        known: dict[str, Any] = {"did": "did:plc:a"}
+        return CaseAction(NOW, "did:plc:op", 1, act, kind, revision=revision, **(known | fields))
+
+    @staticmethod
+    def appeal(did: str = "did:plc:a") -> Report:
+        return Report(NOW, did, did, "reasonAppeal", "appeal", appeal=True)
+
+    def test_an_action_enters_at_the_revision_it_was_decided_on_and_once(self) -> None:
+        intake = Intake()
+        intake.admit_case(self.action("claim"))
+        for revision in (0, 2):
+            with pytest.raises(BadInput, match="revision 1 now") as told:
+                intake.admit_case(self.action(revision=revision))
+            assert told.value.name == "CaseChanged"
+        undone = self.action("comment", revision=1)
+        intake.admit_case(undone)
+        intake.forget(undone)
+        intake.admit_case(self.action("comment", revision=1))
+
+    def test_revisions_are_counted_again_from_the_log(self) -> None:
+        intake = Intake()
+        intake.remember(self.action("claim"))
+        with pytest.raises(BadInput):
+            intake.admit_case(self.action())
+        intake.admit_case(self.action(revision=1))
+
+    @pytest.mark.parametrize("fields", [{"did": "alice"}, {"did": ""}, {"duration_h": 0}, {"duration_h": 10**9}])
+    def test_what_makes_no_sense_is_refused(self, fields: dict[str, Any]) -> None:
+        intake = Intake()
+        with pytest.raises(BadInput):
+            intake.admit_case(self.action(**fields))
+        intake.admit_case(self.action(kind="incident", did=""))
+
+    def test_one_appeal_waits_at_a_time_until_it_is_decided(self) -> None:
+        intake = Intake()
+        intake.admit_report(self.appeal())
+        with pytest.raises(BadInput, match="waiting already"):
+            intake.admit_report(self.appeal())
+        intake.admit_report(self.appeal("did:plc:b"))
+        resolved = self.action()
+        intake.admit_case(resolved)
+        intake.admit_report(self.appeal())
+        intake.forget(self.appeal())
+        intake.forget(resolved)
+        with pytest.raises(BadInput):
+            intake.admit_report(self.appeal())
+
+    def test_a_word_decides_an_appeal_too_and_reopened_it_waits_again(self) -> None:
+        intake = Intake()
+        intake.remember(self.appeal())
+        word = Decision(NOW, "did:plc:op", "did:plc:a", "resolve-appeal")
+        intake.admit_decision(word)
+        intake.admit_report(self.appeal())
+        intake.forget(self.appeal())
+        intake.forget(word)
+        with pytest.raises(BadInput):
+            intake.admit_report(self.appeal())
+        intake.remember(word)
+        intake.admit_case(self.action("reopen"))
+        with pytest.raises(BadInput):
+            intake.admit_report(self.appeal())
+
+    def test_reports_of_others_are_not_counted(self) -> None:
+        intake = Intake()
+        reported = Report(NOW, "did:plc:r", "did:plc:a", "reasonSpam", "spam")
+        for _ in range(2):
+            intake.admit_report(reported)
+        intake.remember(reported)
+        intake.forget(reported)
+        intake.admit_report(self.appeal())
+        intake.forget(Tick(NOW))
+        intake.remember(self.action("comment"))
+        intake.forget(self.action("comment"))
