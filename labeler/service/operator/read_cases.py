@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from labeler.errors import BadInput
 from labeler.moderation.cases import URGENCIES, CaseBook, CaseKind
-from labeler.moderation.docket import NOBODY, PLACE_NUMBERS, Wanted, page
+from labeler.moderation.case_queue import NOBODY, PLACE_NUMBERS, Wanted, page
 from labeler.service.access import Operator, Role, require_operator
 from labeler.service.http import Call
 from labeler.service.operator.case_view import CaseViews

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labeler.moderation.cases import Case, CaseBook, CaseKind
-from labeler.moderation.docket import NOBODY, PLACE_NUMBERS, Wanted, page, place
+from labeler.moderation.case_queue import NOBODY, PLACE_NUMBERS, Wanted, page, place
 from labeler.reputation.events import Kind
 from tests.unit.reputation.conftest import FRIDAY, MEMBER, OPERATOR
 
