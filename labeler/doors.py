@@ -28,6 +28,7 @@ from labeler.service.give_answer import GiveAnswer
 from labeler.service.http import Answer, Method, Procedure, Query, Subscription
 from labeler.service.labeler import Labeler
 from labeler.service.operator.ask_member import AskMember
+from labeler.service.operator.casework import Office, casework
 from labeler.service.operator.emit_event import EmitEvent
 from labeler.service.operator.get_repo import GetRepo
 from labeler.service.operator.query_events import GetEvent, QueryEvents
@@ -91,6 +92,10 @@ def methods(
         ),
         "email.atmos.operator.listAudit": Query(
             ListAudit(labeler.labels).answer, lambda caller: require_operator(caller, Role.TRIAGE), checked=True
+        ),
+        **casework(
+            Office(labeler.desk, judge, labeler.cases, labeler.history, clock),
+            settings.limits.json_bytes,
         ),
         **ozone(labeler, settings.service.did, team, handles, settings.limits.json_bytes),
     }

@@ -19,6 +19,7 @@ from labeler.service.access import Operator, Role
 from labeler.service.http import Answer, Call
 from labeler.service.labeler import Labeler
 from labeler.service.operator.ask_member import AskMember
+from labeler.service.operator.casework import Office, casework
 from labeler.service.operator.emit_event import EmitEvent
 from labeler.service.operator.set_override import SetOverride
 from labeler.service.query import Labels
@@ -115,6 +116,8 @@ class Resting:
             ASK_MEMBER: AskMember(labeler.desk).answer,
             SET_OVERRIDE: SetOverride(labeler.desk).answer,
         }
+        office = Office(labeler.desk, labeler.judge, labeler.cases, labeler.history, labeler.clock)
+        self._methods |= {nsid: method.answer for nsid, method in casework(office).items()}
 
     async def query(self, nsid: str, params: Params) -> dict[str, Any]:
         """Ask."""

@@ -8,6 +8,7 @@ import typer
 from labeler.cli.calls import EMIT_EVENT, QUERY_LABELS, reach, tell
 from labeler.cli.console import say, show_json, show_table
 from labeler.cli.options import CONFIG, AsJson, Config, Hours
+from labeler.reputation.definitions import MAIL_REMOVED
 from labeler.settings import Settings, load_settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Decide by hand; see what was decided.")
@@ -31,12 +32,16 @@ def apply(
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """Apply labels by hand.
+    """Apply labels by hand. A removal takes two admins: the first who applies mail-removed proposes it only.
 
     Needs LABELER_TOKEN, an operator's of role moderator, while the service runs.
     """
     view = _decide(load_settings(config), did, vals, [], hours, reason, external_id)
-    _show(view, as_json, f"{did}: {', '.join(vals)} applied" + (f" for {hours} hours" if hours is not None else ""))
+    if _only_proposed(view, vals):
+        sentence = f"{did}: removal proposed, and nothing applied yet; another admin must confirm it"
+    else:
+        sentence = f"{did}: {', '.join(vals)} applied" + (f" for {hours} hours" if hours is not None else "")
+    _show(view, as_json, sentence)
 
 
 @app.command(epilog='Example: labeler label negate did:plc:… mail-suspended --reason "spoke with the owner"')
@@ -121,6 +126,11 @@ async def _list(settings: Settings, patterns: list[str]) -> list[dict[str, Any]]
             cursor = page.get("cursor")
             if cursor is None:
                 return labels
+
+
+def _only_proposed(view: dict[str, Any], vals: list[str]) -> bool:
+    """Whether a removal was asked for, and the event that came of it applies none."""
+    return MAIL_REMOVED in vals and MAIL_REMOVED not in view.get("event", {}).get("createLabelVals", vals)
 
 
 def _show(view: dict[str, Any], as_json: bool, sentence: str) -> None:

@@ -41,6 +41,7 @@ class History:
     def __init__(self) -> None:
         self.words: dict[int, Word] = {}
         self.labellings: dict[int, Labelling] = {}
+        self.automation: Automation | None = None  # the newest word about the rules
         self._about: dict[str, list[int]] = {}
         self._events: list[int] = []
         self._events_about: dict[str, list[int]] = {}
@@ -49,7 +50,9 @@ class History:
         """Remember `record` if somebody said it, and the labels it led to that nobody ordered."""
         if isinstance(record, _WORDS):
             self.words[position] = record
-            if not isinstance(record, Automation):
+            if isinstance(record, Automation):
+                self.automation = record
+            elif record.did:  # an action on an incident is about no member
                 self._about.setdefault(record.did, []).append(position)
                 self._note(position, record.did)
         for slot, labelling in enumerate(_by_rules(record, emissions)):

@@ -6,7 +6,8 @@ many of them, in the same hours. Accounts without a past bear no witness (a swar
 they count among those who send there: the more they are, the harder an incident is to find.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from labeler.reputation.dead_addresses import DeadAddresses
@@ -47,6 +48,12 @@ class Incidents:
     def blamed(self, provider: str, hour: int) -> bool:
         """Whether `provider` was to blame in `hour`."""
         return any(first <= hour <= last for first, last in self.stretches.get(provider, ()))
+
+    def new_stretches(self, provider: str, before: Mapping[str, list[tuple[int, int]]]) -> Iterator[str]:
+        """The hours it is to blame for that it was not `before`, from and to, in words."""
+        for first, last in self.stretches[provider]:
+            if (first, last) not in before.get(provider, ()):
+                yield f"{_hour(first)} to {_hour(last + 1)}"
 
     def expire(self, floor: int) -> None:
         """Forget stretches that ended before the hour `floor`."""
@@ -111,3 +118,7 @@ def _excuse(windows: SubjectWindows, provider: str, stretches: list[tuple[int, i
         for first, last in stretches:
             if first <= hour <= last:
                 dead.excuse(recipient, first * HOUR_S)
+
+
+def _hour(hour: int) -> str:
+    return datetime.fromtimestamp(hour * HOUR_S, UTC).strftime("%Y-%m-%dT%HZ")

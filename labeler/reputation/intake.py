@@ -104,13 +104,18 @@ class Intake:
         if decision.event == "resolve-appeal" and decision.did not in self._appealed:
             raise BadInput("No appeal of this account is waiting to be resolved.")
         if decision.external_id is not None:
-            self._external.setdefault(decision.external_id, set()).add((decision.did, decision.event))
+            self._external.setdefault(decision.external_id, set()).add(_external(decision))
         self._follow_appeals(decision)
+
+    def check_external_id(self, external_id: str, did: str, event: str) -> None:
+        """Check that no event of this type about this member came under that id; raises `BadInput`."""
+        if (did, event) in self._external.get(external_id, ()):
+            raise BadInput(REPEATED, name="DuplicateExternalId")
 
     def repeats(self, decision: Decision) -> bool:
         """Whether a decision of this type about this subject was admitted under its external id."""
         used = self._external.get(decision.external_id, ()) if decision.external_id is not None else ()
-        return (decision.did, decision.event) in used
+        return _external(decision) in used
 
     def admit_case(self, action: CaseAction) -> None:
         """Check an action on a case, decided on at its `revision`; raises `BadInput` when it may not enter."""
@@ -119,10 +124,7 @@ class Intake:
         _check_duration(action.duration_h)
         known = self._revisions.get(action.case, 0)
         if action.revision != known:
-            raise BadInput(
-                f"Somebody was faster: case {action.case} is at revision {known} now. Look at it again, then decide.",
-                name="CaseChanged",
-            )
+            raise changed(action.case, known)
         self._revisions[action.case] = known + 1
         self._follow_appeals(action)
 
@@ -174,7 +176,7 @@ class Intake:
                 return
             case Decision():
                 if record.external_id is not None:
-                    self._external.get(record.external_id, set()).discard((record.did, record.event))
+                    self._external.get(record.external_id, set()).discard(_external(record))
             case CaseAction():
                 self._revisions[record.case] -= 1
             case Report():
@@ -192,7 +194,7 @@ class Intake:
             today.update(f"{record.relay} {event.id}" for event in record.events)
         elif isinstance(record, Decision):
             if record.external_id is not None:
-                self._external.setdefault(record.external_id, set()).add((record.did, record.event))
+                self._external.setdefault(record.external_id, set()).add(_external(record))
             self._follow_appeals(record)
         elif isinstance(record, CaseAction):
             self._revisions[record.case] = self._revisions.get(record.case, 0) + 1
@@ -237,6 +239,19 @@ class Intake:
             if word is not None and "@" in word:
                 return "only id and messageId may contain an @: recipients never leave the relay in clear"
         return None
+
+
+def changed(case: int, revision: int) -> BadInput:
+    """Say that a case is no longer what an operator looked at."""
+    message = f"Somebody was faster: case {case} is at revision {revision} now. Look at it again, then decide."
+    return BadInput(message, name="CaseChanged")
+
+
+def _external(decision: Decision) -> tuple[str, str]:
+    """What an external id is unique for: subject and type of event, as the caller knows it. A removal is one event,
+    however many steps it takes: sent again it must not confirm what it proposed.
+    """
+    return decision.did, "label" if decision.event.endswith("-removal") else decision.event
 
 
 def _check_did(did: str) -> None:

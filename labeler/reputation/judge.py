@@ -6,10 +6,9 @@ order inside a batch changes nothing. Rule 4: timers are inputs too; `due` says 
 `Tick`.
 """
 
-import hashlib
 from collections import deque
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from operator import attrgetter, lt
 from typing import Final
 
@@ -18,8 +17,7 @@ import msgspec
 from labeler.atproto.syntax import format_datetime
 from labeler.reputation.decisions import Change, Grant, Member, apply_decision, expire, membership, removed_domain
 from labeler.reputation.definitions import MAIL_REMOVED, MAIL_SUSPENDED
-from labeler.reputation.domains import registrable
-from labeler.reputation.enrolments import Domains, enrol
+from labeler.reputation.enrolments import enrol
 from labeler.reputation.events import Kind, SendEvent
 from labeler.reputation.findings import checks_of
 from labeler.reputation.incidents import Incidents
@@ -41,8 +39,10 @@ from labeler.reputation.outcomes import Classifier
 from labeler.reputation.policy import Caps, Mode, Policy, Rule, parse_policy
 from labeler.reputation.pool import Pool
 from labeler.reputation.reports import Report as AbuseReport
+from labeler.reputation.reports import describe
+from labeler.reputation.shared_domains import SharedDomains
 from labeler.reputation.subject import Emission, Notice, Subject, epoch, slate_floor
-from labeler.reputation.suppression import SuppressionWindows
+from labeler.reputation.sweeping import SWEEP_HOURS, Sweeping
 from labeler.reputation.verdicts import Verdicts, calm
 from labeler.reputation.volume import HOUR_S
 from labeler.reputation.windows import Circumstances, SubjectWindows, binding_floor
@@ -50,9 +50,6 @@ from labeler.reputation.windows import Circumstances, SubjectWindows, binding_fl
 DEFAULT_CAPS: Final = Caps(hourly=100, daily=1000)
 DEFAULT_BLOCK_S: Final = 7 * 86_400
 ENFORCE, SHADOW, PAUSE = "enforce", "shadow", "pause"  # what an operator may tell the rules to do
-SWEEP_HOURS: Final = 24  # a subject's windows are swept so often
-SWEPT_A_BATCH: Final = 8  # subjects looked at after each batch, so that the silent ones are swept too
-_MARK_CHARS: Final = 16  # of a SHA-256 in hex: enough to find the one report meant
 _ENROLMENT: Final = frozenset({Kind.ENROLLED, Kind.UNENROLLED})
 _TOLD: Final = _ENROLMENT | {Kind.ABUSE_REPORTED}
 _AT: Final = attrgetter("at")
@@ -70,13 +67,12 @@ class Judge:
         self._verdicts = Verdicts(src, self.subjects)
         self._classifier = Classifier(None)
         self._checks = checks_of(())
-        self._domains = Domains()
-        self._sharers: dict[str, list[SuppressionWindows]] = {}
-        self._horizon_hours = 0
-        self._pool_swept = 0
+        self._domains = SharedDomains(self.subjects)
+        self._sweeping = Sweeping(self.subjects, self.pool, self.incidents)
         self.automation = ENFORCE
+        self.enacted: Policy | None = None  # the policy in force as it is written, whatever the automation makes of it
         self._text: PolicyActivated | None = None
-        self._rounds: deque[str] = deque()  # every subject, the one to be looked at next for sweeping first
+        self._pardoned: set[str] = set()  # members to be looked at again, while the rules rest
 
     @property
     def policy(self) -> Policy | None:
@@ -187,7 +183,8 @@ class Judge:
         emissions = self._enrol(enrolments, now)
         for did in sorted(pardoned.union(self._restless(touched, now, hour))):
             emissions += self._judge(did, subjects[did], now, pardoned=did in pardoned)
-        self._sweep_some(hour)
+        for windows in self._sweeping.next(hour):
+            self._sweep(windows, hour)
         return emissions
 
     def _circumstances(self, relay: str, now: datetime) -> Circumstances:
@@ -196,7 +193,7 @@ class Judge:
         if policy is None:
             return known
         grace_s, auto_ask = policy.suppression.grace.seconds, policy.abuse.auto_ask
-        return known._replace(grace_s=grace_s, auto_ask=auto_ask, sharers=self._sharers)
+        return known._replace(grace_s=grace_s, auto_ask=auto_ask, sharers=self._domains.sharers)
 
     def _restless(self, touched: dict[str, Subject], now: datetime, hour: int) -> list[str]:
         """Who must be looked at: few are, and judging one of them makes no other calm or restless."""
@@ -222,7 +219,7 @@ class Judge:
 
     def _enter(self, did: str) -> Subject:
         subject = self.subjects[did] = Subject()
-        self._rounds.append(did)
+        self._sweeping.enter(did)
         return subject
 
     def _report(self, event: SendEvent, subject: Subject, now: datetime) -> None:
@@ -231,14 +228,9 @@ class Judge:
         self._verdicts.arm(event.did, subject, now)
 
     def _tell_report(self, did: str, report_id: str, category: str, now: datetime) -> None:
-        """Its category says how soon people must look, and nothing else.
-
-        The relay's id for it may hold an address, and a log must not: the beginning of its SHA-256 names it as well.
-        """
+        """Its category says how soon people must look, and nothing else."""
         urgency = self.policy.abuse.urgency.get(category) if self.policy is not None else None
-        mark = hashlib.sha256(report_id.encode()).hexdigest()[:_MARK_CHARS]
-        text = f"{urgency or 'routine'}: abuse report {mark}, category {category}"
-        self._verdicts.note("abuse-report", did, now, text)
+        self._verdicts.note("abuse-report", did, now, describe(report_id, category, urgency or "routine"))
 
     def _look_for_incidents(self, now: datetime) -> frozenset[str]:
         """Find providers to blame; return the members that lost recipients there."""
@@ -247,31 +239,19 @@ class Judge:
         if self.policy is None:
             self.pool.touched.clear()
             return frozenset()
-        blamed = {provider: list(hours) for provider, hours in self.incidents.stretches.items()}
+        before = {provider: list(hours) for provider, hours in self.incidents.stretches.items()}
         found = self.incidents.look(self.pool, self._windows, self.policy.incident)
         for provider, dids in found.items():
-            known = blamed.get(provider, ())
-            for first, last in (stretch for stretch in self.incidents.stretches[provider] if stretch not in known):
-                text = f"fails for {len(set(dids))} members, clean elsewhere: {_hour(first)} to {_hour(last + 1)}"
+            for hours in self.incidents.new_stretches(provider, before):
+                text = f"fails for {len(set(dids))} members, clean elsewhere: {hours}"
                 self._verdicts.note("incident", provider, now, text)
         return frozenset(did for dids in found.values() for did in dids)
 
     def _windows(self, did: str) -> SubjectWindows:
         return self.subjects[did].windows
 
-    def _sweep_some(self, hour: int) -> None:
-        """Sweep those nobody hears of any more, a few at a time: what they left must not stay for ever."""
-        for _ in range(min(SWEPT_A_BATCH, len(self._rounds))):
-            self._sweep(self.subjects[self._rounds[0]].windows, hour)
-            self._rounds.rotate(-1)
-        if hour >= self._pool_swept + SWEEP_HOURS:
-            self._pool_swept = hour
-            self.pool.expire(hour - self._horizon_hours)
-            self.incidents.expire(hour - self._horizon_hours)
-
     def _sweep(self, windows: SubjectWindows, hour: int) -> None:
-        if self.policy is not None and hour >= windows.swept_hour + SWEEP_HOURS:
-            windows.sweep(hour, self._horizon_hours, self.policy.suppression.memory.seconds)
+        self._sweeping.sweep(windows, hour)
 
     def _enrol(self, events: Iterable[SendEvent], now: datetime) -> list[Emission]:
         emissions: list[Emission] = []
@@ -282,7 +262,7 @@ class Judge:
                 continue
             subject.calm = -1  # its caps may be others now
             for domain in sorted(before ^ member.domains.keys()):
-                self._share(event.did, domain)
+                self._domains.share(event.did, domain)
             changes = membership(member, now)
             for domain in sorted(member.domains.keys() - before):
                 changes += self._returned(event.did, domain, now)
@@ -291,27 +271,10 @@ class Judge:
                 self._verdicts.arm(event.did, subject, now)
         return emissions
 
-    def _share(self, did: str, domain: str) -> None:
-        """Members with one sending domain know each other's suppression lists."""
-        if not domain:
-            return
-        holders = self._domains.hold(did, self.subjects[did].member.domains, domain)
-        self._sharers.pop(domain, None)
-        if len(holders) > 1:
-            self._sharers[domain] = [self.subjects[holder].windows.suppressing() for holder in holders]
-
     def _returned(self, did: str, domain: str, now: datetime) -> list[Change]:
         """What follows when `domain`, new to `did`, had been removed together with somebody else."""
-        removals = {
-            owner: self.subjects[owner].member.active.get(MAIL_REMOVED) for owner in self._domains.removed_with(domain)
-        }
-        standing = (
-            owner
-            for owner, removal in removals.items()
-            if owner != did and removal is not None and (removal.exp is None or removal.exp > now)
-        )
-        owner = next(standing, None)
-        if self.policy is None or owner is None or self._domains.accepted(did, domain):
+        owner = self._domains.removed_owner(did, domain, now)
+        if self.policy is None or owner is None:
             return []
         self._verdicts.note("removed-domain", did, now, f"enrolled {domain}, which was removed together with {owner}")
         if self.automation != ENFORCE:
@@ -333,13 +296,12 @@ class Judge:
         changes = apply_decision(subject.member, decision, now, block_s)
         emissions += self._verdicts.say(decision.did, subject, changes, now, by_operator=True)
         if MAIL_REMOVED in decision.apply:
-            names = (*subject.member.domains, *subject.windows.by_domain)
-            self._domains.remove(decision.did, frozenset(registrable(name) for name in names if name))
+            self._domains.removed(decision.did)
         elif MAIL_REMOVED in decision.negate:
-            self._domains.restore(decision.did)
+            self._domains.restored(decision.did)
             emissions += self._verdicts.say(decision.did, subject, membership(subject.member, now), now)
         if MAIL_SUSPENDED in decision.negate:
-            self._domains.accept(decision.did, subject.member.domains)
+            self._domains.accepted(decision.did)
         self._verdicts.arm(decision.did, subject, now)
         return emissions
 
@@ -353,8 +315,16 @@ class Judge:
         return emissions
 
     def _act(self, action: CaseAction, now: datetime) -> list[Emission]:
-        """What an action on a case changes about its subject; most change nothing."""
+        """What an action on a case changes about its subject; most change nothing.
+
+        Reports that a person has decided on wait for no answer any more: silence about them is held against nobody.
+        """
         emissions: list[Emission] = []
+        subject = self.subjects.get(action.did)
+        if (action.act, action.kind) == ("resolve", "abuse-report") and subject is not None:
+            emissions += self._tick(now)
+            subject.windows.reported().answer(epoch(now))
+            self._verdicts.arm(action.did, subject, now)
         if action.exempt or action.hourly_cap is not None or action.daily_cap is not None:
             emissions += self._override(action, now)
         if action.apply or action.negate:
@@ -378,11 +348,21 @@ class Judge:
         return emissions
 
     def _automate(self, word: Automation, now: datetime) -> list[Emission]:
-        """From here on the rules decide, pretend or rest. What they decided before ends as dated."""
+        """From here on the rules decide, pretend or rest. What they decided before ends as dated.
+
+        What comes due while they rest is looked at when they go on, in one go; what was counted meanwhile, with the
+        member's next mail.
+        """
+        emissions = self._tick(now)  # what came due before happens before
         self.automation = word.mode
         if self._text is not None:
             self._activate(self._text)
-        return self._tick(now)
+        emissions += self._tick(now)
+        if self.automation != PAUSE:
+            pardoned, self._pardoned = sorted(self._pardoned), set()
+            for did in pardoned:
+                emissions += self._judge(did, self.subjects[did], now, pardoned=True)
+        return emissions
 
     def _override(self, override: Override | CaseAction, now: datetime) -> list[Emission]:
         subject = self.subjects.get(override.did) or self._enter(override.did)
@@ -396,12 +376,12 @@ class Judge:
     def _activate(self, record: PolicyActivated) -> list[Emission]:
         """From here on another policy decides; subjects are judged by it when they are next touched."""
         self._text = record
-        policy = parse_policy(record.text)
+        policy = self.enacted = parse_policy(record.text)
         if self.automation == SHADOW:
             policy = msgspec.structs.replace(policy, mode=Mode.SHADOW)
         self._verdicts.policy = policy
         self._checks = checks_of(policy.rules)
-        self._horizon_hours = policy.horizon_s // HOUR_S + 1
+        self._sweeping.follow(policy)
         self._classifier = Classifier(policy.outcomes)
         for subject in self.subjects.values():
             subject.calm = -1
@@ -411,10 +391,11 @@ class Judge:
 
     def _judge(self, did: str, subject: Subject, now: datetime, *, pardoned: bool = False) -> list[Emission]:
         policy = self.policy
-        if policy is None:
-            return []
-        self._verdicts.tell_silence(did, subject, policy, now)
-        if self.automation == PAUSE:
+        if policy is not None:
+            self._verdicts.tell_silence(did, subject, policy, now)
+        if policy is None or self.automation == PAUSE:
+            if pardoned:
+                self._pardoned.add(did)
             return []
         self._sweep(subject.windows, epoch(now) // HOUR_S)
         checks, grant = self._checks, subject.member.grant
@@ -437,10 +418,6 @@ def _in_order(events: tuple[SendEvent, ...]) -> Sequence[SendEvent]:
     if all(map(lt, moments, moments[1:])):
         return events
     return sorted(events, key=_MOMENT)
-
-
-def _hour(hour: int) -> str:
-    return datetime.fromtimestamp(hour * HOUR_S, UTC).strftime("%Y-%m-%dT%HZ")
 
 
 def _whole_milliseconds(moment: datetime) -> datetime:

@@ -4,9 +4,11 @@ A report judges nobody. Its clock starts when an operator asks the member, or by
 is measured is the silence after that.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+_MARK_CHARS: Final = 16  # of a SHA-256 in hex: enough to find the one report meant
 REPORTS_MAX: Final = 1_000  # kept a member; answered ones go first, an operator's question last
 
 
@@ -105,3 +107,12 @@ class AbuseReports:
             answered = (index for index, known in enumerate(self.reports) if known.answered_s is not None)
             unasked = (index for index, known in enumerate(self.reports) if not known.by_operator)
             del self.reports[next(answered, next(unasked, 0))]
+
+
+def describe(report_id: str, category: str, urgency: str) -> str:
+    """A report in one line, for a log and for people.
+
+    The relay's id for it may hold an address, and a log must not: the beginning of its SHA-256 names it as well.
+    """
+    mark = hashlib.sha256(report_id.encode()).hexdigest()[:_MARK_CHARS]
+    return f"{urgency}: abuse report {mark}, category {category}"

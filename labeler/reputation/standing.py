@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from labeler.atproto.syntax import format_datetime
 from labeler.reputation.counterfactuals import clearance, headroom
+from labeler.reputation.decisions import ActiveLabel
 from labeler.reputation.definitions import (
     CLEAN_SENDER,
     MAIL_REMOVED,
@@ -58,14 +59,11 @@ def standing(judge: Judge, did: str, now: datetime) -> Standing:
     """What the fold knows about `did` at `now`; a DID never heard of stands `unknown`."""
     subject = judge.subjects.get(did) or Subject()
     member = subject.member
-    active = {val: label for val, label in sorted(member.active.items()) if label.exp is None or label.exp > now}
+    active = {val: label for val, label in sorted(member.active.items()) if _stands(label, now)}
     policy = judge.policy
     stage = warmup(policy, member, subject.windows, now) if policy is not None else None
     caps = warmed_caps(judge.caps(member, now), stage)
-    state = next((_STATES[val] for val in (*_ENFORCEMENT, CLEAN_SENDER) if val in active), None)
-    if state is None:
-        heard = subject.windows.kinds or member.enrolled or RELAY_MEMBER in active
-        state = "warming" if heard else "unknown"
+    state = state_of(subject, now)
     hourly, daily = _caps_now(policy, caps, state)
     labels = [
         {"val": val, "cts": format_datetime(subject.stamped[val])}
@@ -81,6 +79,20 @@ def standing(judge: Judge, did: str, now: datetime) -> Standing:
         "dailyCap": daily,
     }
     return Standing(public, _private(judge, subject, stage, now, list(active)))
+
+
+def state_of(subject: Subject, now: datetime) -> str:
+    """The state in one word: unknown, warming, good, throttled, suspended or removed."""
+    active = subject.member.active
+    for val in (*_ENFORCEMENT, CLEAN_SENDER):
+        if val in active and _stands(active[val], now):
+            return _STATES[val]
+    member = RELAY_MEMBER in active and _stands(active[RELAY_MEMBER], now)
+    return "warming" if member or subject.windows.kinds or subject.member.enrolled else "unknown"
+
+
+def _stands(label: ActiveLabel, now: datetime) -> bool:
+    return label.exp is None or label.exp > now
 
 
 def _caps_now(policy: Policy | None, caps: Caps, state: str) -> tuple[int, int]:
@@ -115,9 +127,7 @@ def _private(judge: Judge, subject: Subject, stage: Warmup | None, now: datetime
         record["warmup"] = _warmup(stage, judge.caps(member, now))
     if subject.shadow is not None:
         pretended = subject.shadow.active.items()
-        record["shadow"] = sorted(
-            val for val, label in pretended if val not in active and (label.exp is None or label.exp > now)
-        )
+        record["shadow"] = sorted(val for val, label in pretended if val not in active and _stands(label, now))
     return record
 
 

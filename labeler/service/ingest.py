@@ -110,6 +110,10 @@ class Ingest:
         """Whether one of this type about this subject came in under the same external id."""
         return self._intake.repeats(decision)
 
+    def check_external_id(self, external_id: str, did: str, event: str) -> None:
+        """Check that no event of this type about this member came under that id; raises `BadInput`."""
+        self._intake.check_external_id(external_id, did, event)
+
     async def ask(self, draft: Callable[[datetime], Question]) -> tuple[Question, int]:
         """Write an operator's question to a member; return and raise as `decide`."""
         return await self._word(draft, self._intake.admit_question)

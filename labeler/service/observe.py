@@ -66,6 +66,16 @@ class Metrics:
         self.incidents = Gauge(
             "labeler_incidents", "Mailbox providers to blame for failures in these hours.", registry=registry
         )
+        self.open_cases = Gauge(
+            "labeler_open_cases", "Cases that wait for a person's decision.", ["kind"], registry=registry
+        )
+        self.escalated_cases = Gauge(
+            "labeler_escalated_cases", "Open cases about which a deadline has passed.", registry=registry
+        )
+        self.oldest_case = Gauge("labeler_oldest_case_seconds", "Age of the oldest open case.", registry=registry)
+        self.automation = Gauge(
+            "labeler_automation", "1 for what the rules do now: enforce, shadow or pause.", ["mode"], registry=registry
+        )
         self.canary_disagreements = Gauge(
             "labeler_canary_disagreements",
             "Labels in force under one of two policies only.",

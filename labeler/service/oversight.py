@@ -8,6 +8,7 @@ who sends them out. While the log is replayed at the start nothing is told: it w
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from labeler.moderation.cases import CaseKind
@@ -15,7 +16,7 @@ from labeler.moderation.docket import Docket
 from labeler.ports import Clock
 from labeler.reputation.canary import Canary, Disagreement
 from labeler.reputation.inputs import Input, Report
-from labeler.reputation.judge import Judge
+from labeler.reputation.judge import ENFORCE, PAUSE, SHADOW, Judge
 from labeler.reputation.subject import Emission, Notice
 from labeler.reputation.volume import HOUR_S
 from labeler.service.observe import Metrics
@@ -58,6 +59,12 @@ class Oversight:
         self.position = 0  # of the newest record the judge has taken
         metrics.breaker_closed.set_function(lambda: float(judge.may_suspend))
         metrics.incidents.set_function(lambda: float(self._failing()))
+        for kind in CaseKind:
+            metrics.open_cases.labels(kind.value).set_function(partial(self._count, kind))
+        metrics.escalated_cases.set_function(lambda: float(sum(case.escalated for case in self._cases.open())))
+        metrics.oldest_case.set_function(self._oldest)
+        for mode in (ENFORCE, SHADOW, PAUSE):
+            metrics.automation.labels(mode).set_function(partial(self._does, mode))
 
     def step(self, position: int, record: Input) -> list[Emission]:
         """Take the record at `position` in and tell people what is theirs; return the labels to publish."""
@@ -123,6 +130,17 @@ class Oversight:
         """
         case = self._cases.find_open(CaseKind.ABUSE_REPORT, record.did) if isinstance(record, Report) else None
         return case.urgency if case is not None else None
+
+    def _count(self, kind: CaseKind) -> float:
+        return float(sum(case.kind is kind for case in self._cases.open()))
+
+    def _oldest(self) -> float:
+        """Seconds since the oldest open case was opened, 0 while there is none."""
+        opened = min((case.opened for case in self._cases.open()), default=None)
+        return max(0.0, (self._clock.now() - opened).total_seconds()) if opened is not None else 0.0
+
+    def _does(self, mode: str) -> float:
+        return float(self._judge.automation == mode)
 
     def _tell_notice(self, notice: Notice, *, sent: bool = True) -> None:
         self._metrics.noticed(notice.kind)

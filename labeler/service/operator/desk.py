@@ -2,25 +2,28 @@
 
 Rule 1: a door translates, the desk decides who may do what. Rule 2: whoever decides on a case says which revision of it
 was looked at; of two who decide at once one is told so. Rule 3: an answer is given once the fold has taken the word in
-and its labels are published.
+and its labels are published. Rule 4: words that change the labels of a member with an open case take turns, so that
+each is checked against what the one before it left behind.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from labeler.errors import BadInput, Unavailable
 from labeler.moderation.cases import Case, CaseBook, CaseKind
+from labeler.reputation.decisions import ActiveLabel
 from labeler.reputation.definitions import MAIL_REMOVED, VALUES
 from labeler.reputation.inputs import Automation, CaseAction, Decision, Override, Question
-from labeler.reputation.intake import REPEATED
+from labeler.reputation.intake import REPEATED, changed
 from labeler.reputation.judge import ENFORCE, PAUSE, SHADOW, Judge, question_id
 from labeler.reputation.policy import Policy
 from labeler.service.access import Operator, Role, require_operator
 from labeler.service.ingest import Ingest
-from labeler.service.operator.resolutions import Resolution, resolved
+from labeler.service.operator.resolutions import REMOVE, Resolution, check_resolution, resolved
 from labeler.service.pipeline import Pipeline
 
 MAX_COMMENT_BYTES: Final = 4_000  # it becomes the reason in an evidence record
@@ -77,6 +80,7 @@ class Desk:
         self._ingest = ingest
         self._pipeline = pipeline
         self._removal_delay = removal_delay
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     async def decide(self, operator: Operator, event: Event) -> tuple[Decision, int]:
         """Write an event about a member. A removal takes two: the first proposes, the second confirms.
@@ -89,6 +93,8 @@ class Desk:
         if MAIL_REMOVED in event.apply:
             if event.apply != (MAIL_REMOVED,) or event.negate or event.hours is not None:
                 raise BadInput(f"{MAIL_REMOVED} stands alone and has no end: what else there is, it takes back itself.")
+            if event.external_id is not None:  # before the step it would be now: sent again it is the same word
+                self._ingest.check_external_id(event.external_id, event.did, event.kind)
             proposed = self._cases.find_open(CaseKind.REMOVAL, event.did)
             if proposed is None:
                 return await self.propose_removal(operator, event.did, event.comment, event.external_id)
@@ -111,6 +117,9 @@ class Desk:
                 event.tool,
             )
 
+        if (event.apply or event.negate) and self._cases.open_about(event.did):
+            async with self._turn(event.did):
+                return await self._decided(draft, self._check_active)
         return await self._decided(draft, self._check_active)
 
     async def propose_removal(
@@ -118,7 +127,7 @@ class Desk:
     ) -> tuple[Decision, int]:
         """Propose that a member be removed: a case opens, and nothing else happens.
 
-        Raises `BadInput` (AlreadyProposed), `Unavailable`.
+        Raises `BadInput` (AlreadyProposed, AlreadyRemoved), `Unavailable`.
         """
         require_operator(operator, Role.ADMIN)
         _check_words(comment)
@@ -126,9 +135,13 @@ class Desk:
         def draft(received: datetime) -> Decision:
             if self._cases.find_open(CaseKind.REMOVAL, did) is not None:
                 raise BadInput("The removal of this member was proposed already; confirm it.", name="AlreadyProposed")
+            removal = self._active(did).get(MAIL_REMOVED)
+            if removal is not None and (removal.exp is None or removal.exp > received):
+                raise BadInput("The member is removed already.", name="AlreadyRemoved")
             return Decision(received, operator.did, did, "propose-removal", comment=comment, external_id=external_id)
 
-        return await self._decided(draft)
+        async with self._turn(did):
+            return await self._decided(draft)
 
     async def confirm_removal(
         self, operator: Operator, did: str, comment: str | None = None, external_id: str | None = None
@@ -163,24 +176,29 @@ class Desk:
                 external_id=external_id,
             )
 
-        return await self._decided(draft)
+        async with self._turn(did):
+            return await self._decided(draft)
+
+    def alone_from(self, did: str) -> datetime | None:
+        """From when on the admin who proposed to remove a member may confirm it alone; None when nobody proposed it."""
+        case = self._cases.find_open(CaseKind.REMOVAL, did)
+        return case.opened + self._removal_delay if case is not None else None
 
     async def act(
         self, operator: Operator, number: int, act: str, *, comment: str | None = None, revision: int | None = None
     ) -> tuple[CaseAction, int]:
         """Claim, release, comment on or reopen a case; `revision` None: whatever it is now.
 
-        Raises `BadInput` (CaseNotFound, CaseChanged, CaseClosed, CaseOpen), `Unavailable`.
+        Raises `BadInput` (CaseNotFound, CaseChanged, CaseClosed, CaseClaimed, CaseOpen), `Unavailable`.
         """
         require_operator(operator, ACTS[act])
         _check_words(comment)
+        if act == "comment" and not comment:
+            raise BadInput("A comment says something.")
 
         def draft(received: datetime) -> CaseAction:
             case = self.case(number)
-            if act == "reopen" and case.closed is None:
-                raise BadInput(f"Case {number} is open.", name="CaseOpen")
-            if act in {"claim", "release"} and case.closed is not None:
-                raise BadInput(f"Case {number} is closed: {case.resolution}.", name="CaseClosed")
+            self._check_act(operator, case, act)
             seen = case.revision if revision is None else revision
             return CaseAction(
                 received, operator.did, number, act, case.kind, _member(case), comment=comment, revision=seen
@@ -188,22 +206,46 @@ class Desk:
 
         return await self._acted(draft)
 
+    def _check_act(self, operator: Operator, case: Case, act: str) -> None:
+        if act in {"claim", "release"}:
+            if case.closed is not None:
+                raise _closed(case)
+            if case.assignee not in {None, operator.did}:
+                if act == "claim":
+                    message = f"Case {case.number} is {case.assignee}'s; a moderator may release it."
+                    raise BadInput(message, name="CaseClaimed")
+                require_operator(operator, Role.MODERATOR)
+        elif act == "reopen":
+            if case.closed is None:
+                raise BadInput(f"Case {case.number} is open.", name="CaseOpen")
+            other = self._cases.find_open(case.kind, case.about)
+            if other is not None:
+                raise BadInput(f"Case {other.number} about the same is open already.", name="CaseOpen")
+            if case.kind is CaseKind.REMOVAL:
+                raise BadInput("A removal is proposed anew: its case does not open again.")
+
     async def resolve(
         self, operator: Operator, number: int, resolution: Resolution, *, revision: int | None = None
-    ) -> tuple[CaseAction, int]:
-        """Decide a case, with all that follows for its subject. Raises `BadInput` as `act` does, `Unavailable`."""
+    ) -> tuple[CaseAction | Decision, int]:
+        """Decide a case, with all that follows for its subject; `remove` proposes that, and the case stays open.
+
+        Raises `BadInput` as `act` does (and NothingActive, StillRestricted, AlreadyProposed, AlreadyRemoved),
+        `Unavailable`.
+        """
         require_operator(operator, ACTS["resolve"])
         _check_words(resolution.comment)
         policy = self.policy()
 
-        def draft(received: datetime) -> CaseAction:
+        def checked(received: datetime) -> tuple[Case, dict[str, Any]]:
             case = self.case(number)
             if case.closed is not None:
-                raise BadInput(f"Case {number} was closed by {case.closed_by}: {case.resolution}.", name="CaseClosed")
-            subject = self._judge.subjects.get(case.about)
-            active = dict(subject.member.active) if subject is not None else {}
-            effects = resolved(case, resolution, operator, active, policy, received)
-            seen = case.revision if revision is None else revision
+                raise _closed(case)
+            active, proposed = self.situation(case)
+            check_resolution(case, resolution, operator, active, proposed, received)
+            return case, resolved(case, resolution, active, policy, received)
+
+        def draft(received: datetime) -> CaseAction:
+            case, effects = checked(received)
             return CaseAction(
                 received,
                 operator.did,
@@ -213,11 +255,22 @@ class Desk:
                 _member(case),
                 resolution=resolution.name,
                 comment=resolution.comment,
-                revision=seen,
+                revision=case.revision if revision is None else revision,
                 **effects,
             )
 
-        return await self._acted(draft)
+        def proposal(received: datetime) -> Decision:
+            case, _ = checked(received)
+            if revision is not None and revision != case.revision:
+                raise changed(number, case.revision)
+            return Decision(received, operator.did, case.about, "propose-removal", comment=resolution.comment)
+
+        async with self._turn(self.case(number).about):
+            return await (self._decided(proposal) if resolution.name == REMOVE else self._acted(draft))
+
+    def situation(self, case: Case) -> tuple[Mapping[str, ActiveLabel], bool]:
+        """What stands between a case and its resolutions: its subject's labels, and whether a removal is proposed."""
+        return self._active(case.about), self._cases.find_open(CaseKind.REMOVAL, case.about) is not None
 
     async def ask(self, operator: Operator, did: str, comment: str | None = None) -> tuple[Question, int]:
         """Ask a member to explain: the clock of the acceptable-use page runs. Raises `BadInput`, `Unavailable`."""
@@ -266,14 +319,28 @@ class Desk:
             raise Unavailable("no policy is in force yet; try again in a moment")
         return self._judge.policy
 
+    def taken(self, position: int) -> bool:
+        """Whether a word is judged, and what it leads to published; if not yet, it will be without anybody's doing."""
+        return self._pipeline.position >= position
+
+    def _active(self, did: str) -> Mapping[str, ActiveLabel]:
+        subject = self._judge.subjects.get(did)
+        return dict(subject.member.active) if subject is not None else {}
+
     def _check_active(self, decision: Decision) -> None:
         """Refuse to take back what does not stand; a value that is none is left to the intake to name."""
-        subject = self._judge.subjects.get(decision.did)
-        active = subject.member.active if subject is not None else {}
+        active = self._active(decision.did)
         standing = {val for val, label in active.items() if label.exp is None or decision.received < label.exp}
         missing = sorted({*decision.negate} & VALUES - standing - {*decision.apply})
         if missing:
             raise BadInput(f"Not active on this account, so that it cannot be negated: {', '.join(missing)}.")
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, about: str) -> AsyncIterator[None]:
+        """One word at a time about a member, until it is taken in."""
+        lock = self._turns.setdefault(about, asyncio.Lock())
+        async with lock:
+            yield
 
     async def _decided(
         self, draft: Callable[[datetime], Decision], check: Callable[[Decision], None] = lambda _: None
@@ -295,6 +362,10 @@ class Desk:
         with contextlib.suppress(TimeoutError, Unavailable):
             async with asyncio.timeout(PUBLISH_SECONDS):
                 await self._pipeline.reached(position)
+
+
+def _closed(case: Case) -> BadInput:
+    return BadInput(f"Case {case.number} was closed by {case.closed_by}: {case.resolution}.", name="CaseClosed")
 
 
 def _member(case: Case) -> str:

@@ -16,7 +16,12 @@ from labeler.errors import BadInput, Corrupt, LabelerError, Misconfigured, Unava
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Run
 
-ACTIONS = [[verb] for verb in VERBS if verb not in {"label", "notify", "policy", "audit"}] + [
+GROUPS = {"audit", "automation", "case", "label", "notify", "policy", "removal"}
+ACTIONS = [[verb] for verb in VERBS if verb not in GROUPS] + [
+    *(["case", act] for act in ("list", "show", "claim", "release", "resolve", "reopen", "comment")),
+    *(["automation", act] for act in ("show", "resume", "shadow", "pause")),
+    ["removal", "propose"],
+    ["removal", "confirm"],
     ["label", "apply"],
     ["label", "negate"],
     ["label", "list"],

@@ -14,7 +14,7 @@ from labeler.atproto.syntax import format_datetime
 from labeler.errors import Misconfigured
 from labeler.reputation.canary import NO_GRACE, Canary, Comparison, Disagreement, Side, Totals
 from labeler.reputation.events import SendEvent
-from labeler.reputation.inputs import Batch, Decision, Input, PolicyActivated, Tick
+from labeler.reputation.inputs import Automation, Batch, Decision, Input, PolicyActivated, Tick
 from labeler.reputation.judge import Judge
 from labeler.reputation.subject import Emission
 
@@ -218,3 +218,33 @@ class TestComparison:
         )
         assert comparison.totals(Side.CURRENT) == Totals(1, 1)
         assert comparison.totals(Side.CANDIDATE) == Totals(0, 0)
+
+
+class TestAutomation:
+    """What operators say of the rules concerns both policies: a pause is no disagreement."""
+
+    def test_while_the_rules_rest_neither_decides_and_nothing_is_told(self) -> None:
+        pair = Pair()
+        pair.take(Automation(NOON, "did:plc:op", "pause"))
+        assert pair.take(bought(NOON + HOUR)) == []
+        assert pair.take(Tick(NOON + 30 * DAY)) == []
+
+    def test_in_shadow_neither_publishes(self) -> None:
+        pair = Pair()
+        pair.take(Automation(NOON, "did:plc:op", "shadow"))
+        assert pair.take(bought(NOON + HOUR)) == []
+        assert pair.canary.totals(Side.CURRENT) == pair.canary.totals(Side.CANDIDATE) == Totals(0, 0)
+
+    def test_when_they_go_on_both_fire_what_came_due(self) -> None:
+        pair = Pair(candidate=SHIPPED)
+        pair.take(bought(NOON + HOUR))
+        pair.take(Automation(NOON + 2 * HOUR, "did:plc:op", "pause"))
+        assert pair.take(Automation(NOON + 20 * HOUR, "did:plc:op", "enforce")) == []
+        assert pair.canary.standing == []
+
+    def test_afterwards_they_may_disagree_again(self) -> None:
+        pair = Pair()
+        pair.take(Automation(NOON, "did:plc:op", "pause"))
+        pair.take(Automation(NOON + HOUR, "did:plc:op", "enforce"))
+        (found,) = pair.take(bought(NOON + 2 * HOUR))
+        assert (found.side, found.did) == (Side.CURRENT, BUYER)

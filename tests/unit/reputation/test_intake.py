@@ -381,3 +381,56 @@ class TestCases:
 
     def test_what_needs_no_undoing_is_left_alone(self) -> None:
         Intake().forget(Tick(NOW))
+
+
+class TestRemovalsAsOneEvent:
+    """A removal takes two steps and is one event to whoever sends it: sent again it must not take the second."""
+
+    def test_an_external_id_holds_for_both_steps_and_for_the_label(self) -> None:
+        intake = Intake()
+        proposal = Decision(NOW, "did:plc:op", "did:plc:a", "propose-removal", external_id="x")
+        intake.admit_decision(proposal)
+        for event in ("propose-removal", "confirm-removal", "label"):
+            with pytest.raises(BadInput, match="externalId") as told:
+                intake.admit_decision(Decision(NOW, "did:plc:op", "did:plc:a", event, external_id="x"))
+            assert told.value.name == "DuplicateExternalId"
+        intake.admit_decision(Decision(NOW, "did:plc:op", "did:plc:a", "comment", external_id="x"))
+        intake.check_external_id("x", "did:plc:b", "label")
+        intake.forget(proposal)
+        intake.check_external_id("x", "did:plc:a", "label")
+        intake.remember(proposal)
+        with pytest.raises(BadInput):
+            intake.check_external_id("x", "did:plc:a", "label")
+
+
+class TestRevisions:
+    @staticmethod
+    def action(act: str = "resolve", kind: str = "appeal", revision: int = 0, **fields: Any) -> CaseAction:
+        known: dict[str, Any] = {"did": "did:plc:a"}
+        return CaseAction(NOW, "did:plc:op", 1, act, kind, revision=revision, **(known | fields))
+
+    def test_an_action_enters_at_the_revision_it_was_decided_on_and_once(self) -> None:
+        intake = Intake()
+        intake.admit_case(self.action("claim"))
+        for revision in (0, 2):
+            with pytest.raises(BadInput, match="revision 1 now") as told:
+                intake.admit_case(self.action(revision=revision))
+            assert told.value.name == "CaseChanged"
+        undone = self.action("comment", revision=1)
+        intake.admit_case(undone)
+        intake.forget(undone)
+        intake.admit_case(self.action("comment", revision=1))
+
+    def test_revisions_are_counted_again_from_the_log(self) -> None:
+        intake = Intake()
+        intake.remember(self.action("claim"))
+        with pytest.raises(BadInput):
+            intake.admit_case(self.action())
+        intake.admit_case(self.action(revision=1))
+
+    @pytest.mark.parametrize("fields", [{"did": "alice"}, {"did": ""}, {"duration_h": 0}, {"duration_h": 10**9}])
+    def test_what_makes_no_sense_is_refused(self, fields: dict[str, Any]) -> None:
+        intake = Intake()
+        with pytest.raises(BadInput):
+            intake.admit_case(self.action(**fields))
+        intake.admit_case(self.action(kind="incident", did=""))

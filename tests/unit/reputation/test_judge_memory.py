@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from labeler.reputation import judge
+from labeler.reputation import sweeping
 from labeler.reputation.events import Kind
 from tests.unit.reputation.conftest import Story
 
@@ -15,7 +15,7 @@ class TestMemory:
     def test_members_nobody_hears_of_any_more_leave_no_recipients_behind(
         self, story: Story, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(judge, "SWEPT_A_BATCH", 2)
+        monkeypatch.setattr(sweeping, "SWEPT_A_BATCH", 2)
         for n in range(4):
             story.mail(good=3, did=f"did:plc:gone{n}")
         for _ in range(100):

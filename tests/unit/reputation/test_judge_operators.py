@@ -358,6 +358,6 @@ class TestSharedDomains:
     def test_after_one_gave_the_domain_up_they_share_nothing(self, story: Story) -> None:
         for did in (MEMBER, OTHER):
             story.batch(story.event(Kind.ENROLLED, did, domain="shop.example"))
-        assert set(story.judge._sharers) == {"shop.example"}
+        assert set(story.judge._domains.sharers) == {"shop.example"}
         story.batch(story.event(Kind.UNENROLLED, domain="shop.example"))
-        assert story.judge._sharers == {}
+        assert story.judge._domains.sharers == {}

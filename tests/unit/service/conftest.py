@@ -58,6 +58,7 @@ from labeler.service.labeler import Labeler
 from labeler.service.landing import landing
 from labeler.service.observe import Metrics
 from labeler.service.operator.ask_member import AskMember
+from labeler.service.operator.casework import Office, casework
 from labeler.service.operator.desk import Desk
 from labeler.service.operator.set_override import SetOverride
 from labeler.service.oversight import Oversight
@@ -268,6 +269,7 @@ class Service:
                 lambda caller: require_operator(caller, Role.ADMIN),
             ),
             **ozone(cast(Labeler, self), DID, self.team, ClaimedHandles(self.cache, self.handles), JSON_BYTES),
+            **casework(Office(self.desk, self.judge, self.cases, self.history, self.clock)),
         }
 
     @property
