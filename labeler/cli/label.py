@@ -130,7 +130,7 @@ async def _list(settings: Settings, patterns: list[str]) -> list[dict[str, Any]]
 
 def _only_proposed(view: dict[str, Any], vals: list[str]) -> bool:
     """Whether a removal was asked for, and the event that came of it applies none."""
-    return MAIL_REMOVED in vals and MAIL_REMOVED not in view.get("event", {}).get("createLabelVals", vals)
+    return MAIL_REMOVED in vals and MAIL_REMOVED not in view.get("event", {}).get("createLabelVals", [])
 
 
 def _show(view: dict[str, Any], as_json: bool, sentence: str) -> None:

@@ -248,9 +248,8 @@ class CaseBook:
         if self._open:
             for event in batch.events:
                 if event.kind == Kind.ABUSE_ANSWERED:
-                    self._answered(
-                        event.did, CaseEntry(batch.received, position, batch.relay, "answer", "told by the relay")
-                    )
+                    entry = CaseEntry(batch.received, position, batch.relay, "answer", "told by the relay")
+                    self._answered(event.did, entry)
 
     def _acted(self, position: int, action: CaseAction) -> None:
         case = self.cases.get(action.case)
@@ -278,15 +277,19 @@ class CaseBook:
         what = "appeal" if report.appeal else report.reason
         entry = CaseEntry(report.received, position, report.reporter, what, report.text or "")
         if report.appeal:
-            case: Case | None = self._opened(CaseKind.APPEAL, report.did, entry, "the account appeals")
-            case.prove(self._behind.get(report.did, {}).values())
-            _escalate(case)
+            case: Case | None = self._appealed(report.did, entry)
         else:
             case = self.find_open(CaseKind.ABUSE_REPORT, report.did)
             if case is not None:
                 case.add(entry)
         if case is not None and entry.text:
             self._texts[position] = [case]
+
+    def _appealed(self, did: str, entry: CaseEntry) -> Case:
+        case = self._opened(CaseKind.APPEAL, did, entry, "the account appeals")
+        case.prove(self._behind.get(did, {}).values())
+        _escalate(case)
+        return case
 
     def _answered(self, did: str, entry: CaseEntry) -> None:
         for kind in (CaseKind.ABUSE_REPORT, CaseKind.SUSPENSION):

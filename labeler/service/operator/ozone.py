@@ -124,6 +124,10 @@ def _shown(event: Event) -> dict[str, Any]:
             return {"$type": _TYPES[name]} | _FIELDS.get(name, _no_fields)(event) | _comment(event.comment)
         case Decision(event="confirm-removal"):
             return _label(event) | _comment(event.comment)
+        case Decision(event="propose-removal"):
+            return {"$type": COMMENT} | _comment(
+                event.comment, "removal proposed, nothing applied; another admin confirms it"
+            )
         case Decision() | Question() | Override():
             return {"$type": COMMENT} | _comment(event.comment, _about(event))
         case CaseAction():

@@ -274,7 +274,7 @@ class TestOthers:
     def test_an_appeal_is_decided_by_a_word_too(self, office: "Office") -> None:
         office.report(appeal=True, text=None)
         case = office.case(CaseKind.APPEAL)
-        assert (case.evidence, case.text) == ([], "")
+        assert (case.evidence, case.text) == ([], "the account appeals")
         office.word("resolve-appeal", comment="no")
         assert (case.resolution, case.closed_by) == ("resolved", OPERATOR)
         office.word("resolve-appeal")

@@ -198,10 +198,13 @@ async def test_what_ozone_has_no_word_for_is_said_in_a_comment(service: "Service
     ]
 
 
+PROPOSED = "removal proposed, nothing applied; another admin confirms it"
+
+
 async def test_a_removal_is_shown_as_what_it_is_at_each_step(service: "Service", ozone_tool: Ozone) -> None:
     event = {"$type": f"{DEFS}modEventLabel", "createLabelVals": ["mail-removed"], "negateLabelVals": []}
     status, first = await service.emit(token="admin", event=event)
-    assert (status, kinds([first]), first["event"]["comment"]) == (200, ["Comment"], "propose removal")
+    assert (status, kinds([first]), first["event"]["comment"]) == (200, ["Comment"], PROPOSED)
     service.advance(hours=25)
     _, second = await service.emit(token="admin", event=event | {"comment": "as agreed"})
     assert second["event"] == event | {"comment": "as agreed"}
