@@ -21,6 +21,7 @@ from labeler.service.access import (
     require_relay,
 )
 from labeler.service.address import Network
+from labeler.service.audit import GetAuditHead, ListAudit
 from labeler.service.http import Method, Procedure, Query, Subscription
 from labeler.service.labeler import Labeler
 from labeler.service.operator.ask_member import AskMember
@@ -32,6 +33,7 @@ from labeler.service.rate import Rate, RateLimits
 from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
 from labeler.service.self_check import SelfCheck
 from labeler.service.service_auth import ServiceAuth
+from labeler.service.signing import Pen
 from labeler.service.stream import StreamLimits, Streams
 from labeler.service.submit import Submit
 from labeler.settings import Settings
@@ -59,6 +61,10 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
         "email.atmos.reputation.getStanding": Query(GetStanding(judge, clock).answer, checked=True, personal=True),
         "email.atmos.reputation.getEvidence": Query(GetEvidence(labeler.labels).answer, require_anyone, checked=True),
         "email.atmos.reputation.getPolicy": Query(GetPolicy(judge, ingest).answer, checked=True),
+        "email.atmos.reputation.getAuditHead": Query(
+            self_check.agreeing(GetAuditHead(labeler.labels, Pen(labeler.signer, settings.service.did)).answer),
+            checked=True,
+        ),
         "tools.ozone.moderation.emitEvent": Procedure(
             EmitEvent(labeler.desk).answer,
             lambda caller: require_operator(caller, Role.TRIAGE),
@@ -73,6 +79,9 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
             SetOverride(labeler.desk).answer,
             lambda caller: require_operator(caller, Role.ADMIN),
             settings.limits.json_bytes,
+        ),
+        "email.atmos.operator.listAudit": Query(
+            ListAudit(labeler.labels).answer, lambda caller: require_operator(caller, Role.TRIAGE), checked=True
         ),
     }
 
