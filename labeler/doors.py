@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from labeler.atproto.service_auth import AuthPolicy
-from labeler.ports import Clock, DidResolver
+from labeler.ports import Clock, DidResolver, HandleResolver
 from labeler.service.access import (
     Access,
     Caller,
@@ -38,9 +38,12 @@ from labeler.service.stream import StreamLimits, Streams
 from labeler.service.submit import Submit
 from labeler.settings import Settings
 from labeler.web.assets import Assets
+from labeler.web.console.console import console
 from labeler.web.pages import Pages
 from labeler.web.site import Site
 
+LOGINS: Final = 20  # attempts to log in to the console that one address has in …
+LOGIN_SECONDS: Final = 300
 BATCHES_AT_ONCE: Final = 32  # twice what goes into one append, so that one group gathers while another is written
 
 
@@ -86,10 +89,13 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
     }
 
 
-def website(settings: Settings) -> Site:
+def website(settings: Settings, labeler: Labeler, known: Access, handles: HandleResolver) -> Site:
     """The pages for people."""
     assets = Assets()
-    return Site(Pages(settings.service.did, assets.url), assets.routes())
+    pages = Pages(settings.service.did, assets.url)
+    attempts = Rate(RateLimits(address=LOGINS, seconds=LOGIN_SECONDS), labeler.clock, _proxies(settings))
+    origin = settings.service.endpoint
+    return Site(pages, [*assets.routes(), *console(pages, labeler, known, handles, attempts, origin)])
 
 
 def stream_limits(settings: Settings) -> StreamLimits:

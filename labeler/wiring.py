@@ -93,6 +93,7 @@ async def run(
         _assembled(settings, canary) as labeler,
         _published(settings) as dids,
         _remembered(dids, settings, labeler) as kept,
+        handles(settings, kept, labeler.metrics) as named,
     ):
         self_check = SelfCheck(
             settings.service.did,
@@ -115,15 +116,16 @@ async def run(
         streams = Streams(labeler.shown, labeler.published, lexicons, labeler.metrics, stream_limits(settings))
         identity = Identity(settings.service.did, labeler.signer.key_id, settings.service.endpoint)
         table = methods(settings, labeler, streams, self_check)
+        known = access(settings, labeler, kept)
         http = Http(
             table,
             {**identity.pages(), **health.pages(), "/": landing(settings.service.did, table)},
-            access(settings, labeler, kept),
+            known,
             lexicons,
             labeler.metrics,
             lambda error: None if corrupt.done() else corrupt.set_exception(error),
             rate(settings, labeler.clock),
-            website(settings),
+            website(settings, labeler, known, named),
         )
         runner = http.runner()
         try:
