@@ -35,6 +35,9 @@ from labeler.service.service_auth import ServiceAuth
 from labeler.service.stream import StreamLimits, Streams
 from labeler.service.submit import Submit
 from labeler.settings import Settings
+from labeler.web.assets import Assets
+from labeler.web.pages import Pages
+from labeler.web.site import Site
 
 BATCHES_AT_ONCE: Final = 32  # twice what goes into one append, so that one group gathers while another is written
 
@@ -72,6 +75,12 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
             settings.limits.json_bytes,
         ),
     }
+
+
+def website(settings: Settings) -> Site:
+    """The pages for people."""
+    assets = Assets()
+    return Site(Pages(settings.service.did, assets.url), assets.routes())
 
 
 def stream_limits(settings: Settings) -> StreamLimits:

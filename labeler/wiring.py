@@ -25,7 +25,7 @@ from labeler.adapters.private_file import SMTP_PASSWORD, WEBHOOK_SECRET, read_se
 from labeler.adapters.smtp_notice import MailServer, SmtpNotifier
 from labeler.adapters.sqlite import SqliteLabelLog, SqliteTelemetryLog
 from labeler.adapters.webhook import WebhookNotifier
-from labeler.doors import access, members, methods, rate, stream_limits
+from labeler.doors import access, members, methods, rate, stream_limits, website
 from labeler.errors import Misconfigured, Unavailable, first_cause
 from labeler.moderation.cases import CaseBook
 from labeler.moderation.history import History
@@ -122,6 +122,7 @@ async def run(
             labeler.metrics,
             lambda error: None if corrupt.done() else corrupt.set_exception(error),
             rate(settings, labeler.clock),
+            website(settings),
         )
         runner = http.runner()
         try:

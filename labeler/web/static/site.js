@@ -1,0 +1,2 @@
+// Everything works without this file; it only saves a reload.
+"use strict";
