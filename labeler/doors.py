@@ -56,7 +56,9 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
             raw=True,
             turns=asyncio.Semaphore(BATCHES_AT_ONCE),
         ),
-        "email.atmos.reputation.getStanding": Query(GetStanding(judge, clock).answer, checked=True, personal=True),
+        "email.atmos.reputation.getStanding": Query(
+            GetStanding(judge, labeler.cases, clock).answer, checked=True, personal=True
+        ),
         "email.atmos.reputation.getEvidence": Query(GetEvidence(labeler.labels).answer, require_anyone, checked=True),
         "email.atmos.reputation.getPolicy": Query(GetPolicy(judge, ingest).answer, checked=True),
         "tools.ozone.moderation.emitEvent": Procedure(

@@ -221,7 +221,7 @@ class Service:
                 turns=asyncio.Semaphore(32),
             ),
             "email.atmos.reputation.getStanding": Query(
-                GetStanding(self.judge, self.clock).answer, checked=True, personal=True
+                GetStanding(self.judge, self.cases, self.clock).answer, checked=True, personal=True
             ),
             "email.atmos.reputation.getEvidence": Query(GetEvidence(self.labels).answer, require_anyone, checked=True),
             "email.atmos.reputation.getPolicy": Query(GetPolicy(self.judge, self.ingest).answer, checked=True),
