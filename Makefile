@@ -49,7 +49,7 @@ conformance: setup  ## hold any labeler against the protocol: make conformance T
 conformance-table: setup  ## write the tests of docs/CONFORMANCE.md anew from their markers
 	@$(BIN)/python -m tests.conformance_table
 
-cover: setup     ## labeler/atproto and labeler/reputation: every branch, by their own unit tests alone
+cover: setup     ## the pure floors atproto, reputation and moderation: every branch, by their own unit tests alone
 	@$(BIN)/python -m tests.cover
 
 mutants: setup   ## break drawn conformance rows on purpose; the named test of each must notice

@@ -21,6 +21,7 @@ from labeler.service.access import (
     require_relay,
 )
 from labeler.service.address import Network
+from labeler.service.audit import GetAuditHead, ListAudit
 from labeler.service.create_report import CreateReport
 from labeler.service.give_answer import GiveAnswer
 from labeler.service.http import Method, Procedure, Query, Subscription
@@ -34,6 +35,7 @@ from labeler.service.rate import Rate, RateLimits, ReportLimits, ReportRate
 from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
 from labeler.service.self_check import SelfCheck
 from labeler.service.service_auth import ServiceAuth
+from labeler.service.signing import Pen
 from labeler.service.stream import StreamLimits, Streams
 from labeler.service.submit import Submit
 from labeler.settings import Settings
@@ -70,6 +72,10 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
         "com.atproto.moderation.createReport": Procedure(
             CreateReport(labeler.hearing).answer, require_anyone, settings.limits.json_bytes, rate=reports
         ),
+        "email.atmos.reputation.getAuditHead": Query(
+            self_check.agreeing(GetAuditHead(labeler.labels, Pen(labeler.signer, settings.service.did)).answer),
+            checked=True,
+        ),
         "tools.ozone.moderation.emitEvent": Procedure(
             EmitEvent(labeler.desk).answer,
             lambda caller: require_operator(caller, Role.TRIAGE),
@@ -84,6 +90,9 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
             SetOverride(labeler.desk).answer,
             lambda caller: require_operator(caller, Role.ADMIN),
             settings.limits.json_bytes,
+        ),
+        "email.atmos.operator.listAudit": Query(
+            ListAudit(labeler.labels).answer, lambda caller: require_operator(caller, Role.TRIAGE), checked=True
         ),
     }
 

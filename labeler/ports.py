@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from labeler.atproto import cbor
 from labeler.atproto.label import Label
 from labeler.errors import BadInput, Corrupt
+from labeler.moderation.audit import AuditEntry, Head, Kept, Link, Unchained, label_entry
 from labeler.reputation.inputs import Input
 
 
@@ -41,7 +42,7 @@ class Entry(NamedTuple):
     """One label on its way into the log: signed, with the evidence and the words behind it.
 
     `evidence` is the canonical record (DAG-CBOR), `evidence_cid` its content address; `actor` is a rule id or an
-    operator.
+    operator. `words`: what the audit chain is to say before it.
     """
 
     label: Label
@@ -50,6 +51,11 @@ class Entry(NamedTuple):
     evidence_cid: str
     actor: str
     reason: str
+    words: tuple[AuditEntry, ...] = ()
+
+    def noted(self, seq: int) -> tuple[AuditEntry, ...]:
+        """What the audit chain says of it once it has its `seq`."""
+        return (*self.words, label_entry(seq, self.label, self.actor, self.reason, self.evidence_cid))
 
 
 class Sequenced(NamedTuple):
@@ -112,15 +118,20 @@ class Signer(Protocol):
 
 
 class LabelLog(Protocol):
-    """The label log: the only place that assigns seq."""
+    """The label log: the only place that assigns seq, and the only one that lengthens the audit chain."""
 
-    async def append(self, entries: Sequence[Entry], *, expected: int, checkpoint: int) -> list[int]:
-        """Write seq, label rows, evidence, audit rows and the checkpoint in ONE transaction; return the seqs.
+    async def append(
+        self, entries: Sequence[Entry], *, expected: int, checkpoint: int, audit: Sequence[AuditEntry] = ()
+    ) -> list[int]:
+        """Write seq, label rows, evidence, the audit chain and the checkpoint in ONE transaction; return the seqs.
 
         Conditional: when the stored checkpoint is not `expected`, another writer was here; raises `Corrupt` and
         writes nothing. `entries` may be empty (only the checkpoint moves). seq ≥ 1, strictly increasing in commit
         order, never reused. A new label supersedes the previous one with the same (src, uri, cid, val): the old row
         leaves `read` and `find`, its seq stays a gap.
+
+        The chain grows by what is `noted` of each of `entries`, then by `audit`; the very first it is given come behind
+        a `begin_entry` with the `at` of the first of them.
         """
         ...
 
@@ -147,7 +158,7 @@ class LabelLog(Protocol):
     async def prune(self, before: int) -> None:
         """Forget labels with seq < `before`, superseded ones too; `floor` follows, `head` stays where it is.
 
-        Their evidence and audit rows stay: what was decided remains provable. Consumers keep what they were told.
+        Their evidence and audit entries stay: what was decided remains provable. Consumers keep what they were told.
         """
         ...
 
@@ -159,6 +170,25 @@ class LabelLog(Protocol):
     async def resign(self, signer: Signer, src: str, after: int, limit: int) -> Resigned:
         """Sign anew, in ONE transaction, up to `limit` current labels of `src` with seq > `after` that another key
         signed. Only `sig` and the key_id change: same seq, same `cts`, same everything."""
+        ...
+
+    async def audit(self, after: int, limit: int, about: str | None = None) -> Sequence[Link]:
+        """Up to `limit` entries of the audit chain with number > `after`, ascending; only those `about` it, if given.
+
+        Given out as they are stored, checked by nobody.
+        """
+        ...
+
+    async def audit_head(self) -> Head:
+        """Where the audit chain ends."""
+        ...
+
+    async def unchained(self) -> Unchained:
+        """What was audited before there was a chain."""
+        ...
+
+    async def kept(self, after: int, limit: int) -> Sequence[Kept]:
+        """What is left of up to `limit` labels with seq > `after`, ascending: superseded and pruned ones too."""
         ...
 
 

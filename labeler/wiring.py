@@ -34,6 +34,7 @@ from labeler.ports import Clock, DidResolver, HandleResolver, LabelLog, Notifier
 from labeler.reputation.canary import Canary
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
+from labeler.service.audit import note_settings
 from labeler.service.did_cache import CachedDids
 from labeler.service.handle_cache import CachedHandles
 from labeler.service.health import Health
@@ -169,6 +170,18 @@ async def input_log(settings: Settings) -> AsyncIterator[TelemetryLog]:
 
 
 @asynccontextmanager
+async def audited(settings: Settings) -> AsyncIterator[tuple[TelemetryLog, LabelLog]]:
+    """Open both logs read-only, beside a running service or without one; `Misconfigured` where none ever ran."""
+    if not settings.service.data_dir.is_dir():
+        raise Misconfigured(f"{settings.service.data_dir}: no labeler has run here yet, so there is nothing to audit")
+    async with (
+        _telemetry_log(settings, read_only=True) as telemetry,
+        _label_log(settings, read_only=True) as labels,
+    ):
+        yield telemetry, labels
+
+
+@asynccontextmanager
 async def signing(settings: Settings) -> AsyncIterator[tuple[LabelLog, Pen]]:
     """Hold the lock and open the label log, to sign it anew where no service runs."""
     if not settings.service.data_dir.is_dir():
@@ -222,6 +235,7 @@ async def _built(
     oversight = Oversight(judge, metrics, clock, cases, history, canary, notifications.tell, retention=retention)
     recovered = await recover(telemetry, bounds.checkpoint, oversight, intake)
     ingest = Ingest(telemetry, intake, clock, arrived, metrics, recovered)
+    await note_settings(labels, settings.describe(), clock)
     pen = Pen(signer, settings.service.did)
     pipeline = Pipeline(telemetry, labels, oversight, pen, clock, arrived, published, metrics)
     pipeline.start(bounds.checkpoint, bounds.head)
@@ -346,18 +360,18 @@ async def handles(settings: Settings, dids: DidResolver, metrics: Metrics) -> As
             await kept.close()
 
 
-def _telemetry_log(settings: Settings) -> AbstractAsyncContextManager[TelemetryLog]:
+def _telemetry_log(settings: Settings, *, read_only: bool = False) -> AbstractAsyncContextManager[TelemetryLog]:
     match settings.storage.telemetry:
         case "sqlite":
-            return SqliteTelemetryLog(settings.service.data_dir / "telemetry.sqlite")
+            return SqliteTelemetryLog(settings.service.data_dir / "telemetry.sqlite", read_only=read_only)
         case other:
             raise Misconfigured(f'storage.telemetry: {other!r} is not a storage of this version; write "sqlite"')
 
 
-def _label_log(settings: Settings) -> AbstractAsyncContextManager[LabelLog]:
+def _label_log(settings: Settings, *, read_only: bool = False) -> AbstractAsyncContextManager[LabelLog]:
     match settings.storage.labels:
         case "sqlite":
-            return SqliteLabelLog(settings.service.data_dir / "labels.sqlite")
+            return SqliteLabelLog(settings.service.data_dir / "labels.sqlite", read_only=read_only)
         case other:
             raise Misconfigured(f'storage.labels: {other!r} is not a storage of this version; write "sqlite"')
 

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-FLOORS = ("atproto", "reputation")
+FLOORS = ("atproto", "reputation", "moderation")
 
 
 def main() -> int:

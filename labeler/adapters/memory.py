@@ -1,12 +1,14 @@
 """Both logs in memory: the reference. Read it as the specification; the contract suite holds the others to it."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Self
 
 from labeler.atproto.label import Label, sign_label
 from labeler.errors import Corrupt
+from labeler.moderation.audit import AuditEntry, Head, Kept, Link, Unchained, begin_entry, chained, head_of
 from labeler.ports import Bounds, Entry, LabelQuery, Resigned, Sequenced, Signer
 from labeler.reputation.inputs import Input
 
@@ -51,6 +53,8 @@ class MemoryLabelLog:
         self._key_ids: dict[int, str] = {}  # of every label ever appended, by seq
         self._floor = 0
         self._evidence: list[bytes] = []  # of every label ever appended: that of `seq` is at seq - 1
+        self._superseded: dict[int, tuple[Label, int]] = {}  # by seq, with the seq of the successor
+        self._chain: list[Link] = []
         self._checkpoint = 0
 
     async def __aenter__(self) -> Self:
@@ -59,7 +63,9 @@ class MemoryLabelLog:
     async def __aexit__(self, *_: object) -> None:
         return None
 
-    async def append(self, entries: Sequence[Entry], *, expected: int, checkpoint: int) -> list[int]:
+    async def append(
+        self, entries: Sequence[Entry], *, expected: int, checkpoint: int, audit: Sequence[AuditEntry] = ()
+    ) -> list[int]:
         """Append all and move the checkpoint, or refuse everything."""
         if self._checkpoint != expected:
             raise Corrupt(f"checkpoint is {self._checkpoint}, expected {expected}: another writer was here")
@@ -67,13 +73,20 @@ class MemoryLabelLog:
             if entry.label.sig is None:
                 raise Corrupt(f"label {entry.label.val} on {entry.label.uri} reached the log unsigned")
         head = len(self._evidence)
-        for seq, entry in enumerate(entries, head + 1):
-            self._current.pop(_identity(entry.label), None)  # superseded
+        placed = list(enumerate(entries, head + 1))
+        noted = [*chain.from_iterable(each.noted(seq) for seq, each in placed), *audit]
+        if noted and not self._chain:
+            noted.insert(0, begin_entry(noted[0].at, head, expected, await self.unchained()))
+        self._chain += chained(await self.audit_head(), noted)
+        for seq, entry in placed:
+            replaced = self._current.pop(_identity(entry.label), None)
+            if replaced is not None:
+                self._superseded[replaced[0]] = (replaced[1], seq)
             self._current[_identity(entry.label)] = (seq, entry.label)
             self._key_ids[seq] = entry.key_id
             self._evidence.append(entry.evidence)
         self._checkpoint = checkpoint
-        return list(range(head + 1, head + len(entries) + 1))
+        return [seq for seq, _ in placed]
 
     async def read(self, after: int, limit: int) -> Sequence[Sequenced]:
         """Return up to `limit` current labels with seq > `after`, ascending."""
@@ -97,6 +110,7 @@ class MemoryLabelLog:
         """Forget labels with seq < `before`."""
         self._floor = max(self._floor, min(before - 1, len(self._evidence)))
         self._current = {identity: held for identity, held in self._current.items() if held[0] >= before}
+        self._superseded = {seq: held for seq, held in self._superseded.items() if seq >= before}
 
     async def keys(self) -> frozenset[str]:
         """Return the key_ids of current labels."""
@@ -115,6 +129,30 @@ class MemoryLabelLog:
             self._key_ids[seq] = signer.key_id
         last = stale[limit - 1][0] if len(stale) > limit else len(self._evidence)
         return Resigned(min(len(stale), limit), last, done=len(stale) <= limit)
+
+    async def audit(self, after: int, limit: int, about: str | None = None) -> Sequence[Link]:
+        """Return up to `limit` entries behind number `after`, all or those `about` one."""
+        found = (link for link in self._chain[max(after, 0) :] if about is None or link.about == about)
+        return list(islice(found, limit))
+
+    async def audit_head(self) -> Head:
+        """Return the head of the chain."""
+        return head_of(self._chain[-1] if self._chain else None)
+
+    async def unchained(self) -> Unchained:
+        """Return nothing: here there always was a chain."""
+        return Unchained(0, hashlib.sha256().digest())
+
+    async def kept(self, after: int, limit: int) -> Sequence[Kept]:
+        """Return what is left of up to `limit` labels behind `after`."""
+        current = {seq: label.to_bytes() for seq, label in self._current.values()}
+        replaced = {seq: (label.to_bytes(), successor) for seq, (label, successor) in self._superseded.items()}
+        start = max(after, 0)
+        found = []
+        for seq, evidence in enumerate(self._evidence[start : start + limit], start + 1):
+            body, successor = replaced.get(seq, (current.get(seq), None))
+            found.append(Kept(seq, evidence, body, successor))
+        return found
 
 
 def _identity(label: Label) -> tuple[str, ...]:

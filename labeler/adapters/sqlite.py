@@ -1,18 +1,23 @@
 """The embedded default: both logs in SQLite, one file each."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+import aiosqlite
 import msgspec
 
 from labeler.adapters.seq_mark import SeqMark
 from labeler.adapters.sqlite_file import BUSY_TIMEOUT_S, Schema, SqliteFile
+from labeler.atproto import cbor
 from labeler.atproto.label import sign_label
 from labeler.errors import Corrupt
+from labeler.moderation.audit import AuditEntry, Head, Kept, Link, Unchained, begin_entry, chained, head_of
 from labeler.ports import Bounds, Entry, LabelQuery, Resigned, Sequenced, Signer
 from labeler.reputation.inputs import Input, decode_input, encode_input
 
@@ -29,10 +34,10 @@ _ABOVE_ALL_TEXT = b""  # SQLite orders every BLOB after every TEXT (datatype3 §
 
 
 class SqliteTelemetryLog:
-    """`TelemetryLog` in one file: a row a record."""
+    """`TelemetryLog` in one file: a row a record. With `read_only` it may stand beside the process that writes it."""
 
-    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        self._file = SqliteFile(path, TELEMETRY, busy_timeout_s=busy_timeout_s)
+    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S, read_only: bool = False) -> None:
+        self._file = SqliteFile(path, TELEMETRY, busy_timeout_s=busy_timeout_s, read_only=read_only)
         self._sql = TELEMETRY.queries()
 
     async def __aenter__(self) -> Self:
@@ -77,14 +82,21 @@ class SqliteTelemetryLog:
 
 
 class SqliteLabelLog:
-    """`LabelLog` in one file. What a label replaces is moved aside by the trigger in the schema."""
+    """`LabelLog` in one file. What a label replaces is moved aside by the trigger in the schema.
 
-    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        self._file = SqliteFile(path, LABELS, busy_timeout_s=busy_timeout_s)
+    With `read_only` it may stand beside the process that writes it.
+    """
+
+    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S, read_only: bool = False) -> None:
+        self._file = SqliteFile(path, LABELS, busy_timeout_s=busy_timeout_s, read_only=read_only)
         self._sql = LABELS.queries()
         self._mark = SeqMark(path.with_suffix(".seq"))
+        self._read_only = read_only
 
     async def __aenter__(self) -> Self:
+        if self._read_only:
+            await self._file.__aenter__()
+            return self
         self._mark.load()
         await self._file.__aenter__()
         head = (await self.bounds()).head
@@ -97,8 +109,10 @@ class SqliteLabelLog:
     async def __aexit__(self, *_: object) -> None:
         await self._file.__aexit__()
 
-    async def append(self, entries: Sequence[Entry], *, expected: int, checkpoint: int) -> list[int]:
-        """Write seq, labels, evidence, audit rows and the checkpoint in one transaction; return the seqs."""
+    async def append(
+        self, entries: Sequence[Entry], *, expected: int, checkpoint: int, audit: Sequence[AuditEntry] = ()
+    ) -> list[int]:
+        """Write seq, labels, evidence, the audit chain and the checkpoint in one transaction; return the seqs."""
         async with self._file.transaction() as writer:
             [(_, head, found)] = await writer.execute_fetchall(self._sql["bounds"])
             if found != expected:
@@ -113,10 +127,9 @@ class SqliteLabelLog:
                 await writer.executemany(
                     self._sql["insert_evidence"], [(seq, each.evidence_cid, each.evidence) for seq, each in placed]
                 )
-                await writer.executemany(
-                    self._sql["insert_audit"],
-                    [(seq, checkpoint, each.actor, each.reason, each.evidence_cid) for seq, each in placed],
-                )
+            noted = [*chain.from_iterable(each.noted(seq) for seq, each in placed), *audit]
+            if noted:
+                await self._lengthen(writer, noted, head, found)
         return [seq for seq, _ in placed]
 
     async def read(self, after: int, limit: int) -> Sequence[Sequenced]:
@@ -176,11 +189,51 @@ class SqliteLabelLog:
                 await writer.execute_fetchall(self._sql["forget_keys"], (signer.key_id,))
         return Resigned(len(stale), int(head if done else stale[-1][0]), done)
 
+    async def audit(self, after: int, limit: int, about: str | None = None) -> Sequence[Link]:
+        """Return up to `limit` entries behind number `after`, all or those `about` one."""
+        start = min(after, MAX_INTEGER)
+        if about is None:
+            return [Link(*row) for row in await self._file.fetch(self._sql["audit"], (start, limit))]
+        if not _is_storable(about):
+            return []
+        return [Link(*row) for row in await self._file.fetch(self._sql["audit_about"], (about, start, limit))]
+
+    async def audit_head(self) -> Head:
+        """Return the head of the chain."""
+        return _head(await self._file.fetch(self._sql["audit_head"]))
+
+    async def unchained(self) -> Unchained:
+        """Return how many rows of the old table there are, and a digest over them."""
+        return await self._digest(self._file.fetch)
+
+    async def kept(self, after: int, limit: int) -> Sequence[Kept]:
+        """Return what is left of up to `limit` labels behind `after`."""
+        start = min(after, MAX_INTEGER)
+        return [Kept(*row) for row in await self._file.fetch(self._sql["kept"], (start, start, start, limit))]
+
+    async def _lengthen(self, writer: aiosqlite.Connection, noted: list[AuditEntry], seq: int, checkpoint: int) -> None:
+        """Write `noted` behind the chain; the first of all behind a `begin` at `seq` and `checkpoint`."""
+        head = _head(await writer.execute_fetchall(self._sql["audit_head"]))
+        if head.n == 0:
+            noted.insert(0, begin_entry(noted[0].at, seq, checkpoint, await self._digest(writer.execute_fetchall)))
+        await writer.executemany(self._sql["insert_link"], chained(head, noted))
+
+    async def _digest(self, fetch: "Callable[[str, tuple[int, int]], Awaitable[Iterable[Any]]]") -> Unchained:
+        rows, last, digest = 0, 0, hashlib.sha256()
+        while page := list(await fetch(self._sql["old_audit"], (last, FEW))):
+            rows, last = rows + len(page), page[-1][0]
+            digest.update(b"".join(map(cbor.encode, page)))
+        return Unchained(rows, digest.digest())
+
     async def _matches_many(self, query: LabelQuery, asked: str, bounds: list[str | bytes]) -> bool:
         if not query.prefixes or "" in query.prefixes:
             return "" in query.prefixes
         [(matches,)] = await self._file.fetch(self._sql["count_asked"].format(asked=asked), (*bounds, FEW + 1))
         return bool(matches > FEW)
+
+
+def _head(rows: Iterable[Any]) -> Head:
+    return head_of(next((Link(*row) for row in rows), None))
 
 
 def _label_row(seq: int, entry: Entry) -> tuple[object, ...]:

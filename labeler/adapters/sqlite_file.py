@@ -67,12 +67,18 @@ class Schema(NamedTuple):
 
 
 class SqliteFile:
-    """An open database file. `async with`; raises `Misconfigured`, `Corrupt` or `Unavailable` on the way in."""
+    """An open database file. `async with`; raises `Misconfigured`, `Corrupt` or `Unavailable` on the way in.
 
-    def __init__(self, path: Path, schema: Schema, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+    With `read_only` nothing is made, migrated or written, and a transaction is `Unavailable`.
+    """
+
+    def __init__(
+        self, path: Path, schema: Schema, *, busy_timeout_s: float = BUSY_TIMEOUT_S, read_only: bool = False
+    ) -> None:
         self.path = path
         self._schema = schema
         self._busy_timeout_s = busy_timeout_s
+        self._read_only = read_only
         self._turn = asyncio.Lock()
         self._connections = AsyncExitStack()
         self._writer: aiosqlite.Connection
@@ -81,20 +87,33 @@ class SqliteFile:
     async def __aenter__(self) -> "SqliteFile":
         async with AsyncExitStack() as stack:
             with self._blame():
-                # Evidence is for few eyes. SQLite gives its -wal and -shm files the mode of the main one.
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-                self._writer = await stack.enter_async_context(self._connect())
-                version = await self._recognise()
-                await self._use_wal()
-                for pragma in _PRAGMAS:
-                    await self._writer.execute_fetchall(pragma)
-                if version < len(self._schema.migrations()):
-                    await self._migrate()
-                self._reader = await stack.enter_async_context(self._connect())
-                await self._reader.execute_fetchall("PRAGMA query_only = ON")
+                await (self._open_to_read(stack) if self._read_only else self._open_to_write(stack))
                 await self._check()
             self._connections = stack.pop_all()
         return self
+
+    async def _open_to_write(self, stack: AsyncExitStack) -> None:
+        # Evidence is for few eyes. SQLite gives its -wal and -shm files the mode of the main one.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._writer = await stack.enter_async_context(self._connect())
+        version = await self._recognise()
+        await self._use_wal()
+        for pragma in _PRAGMAS:
+            await self._writer.execute_fetchall(pragma)
+        if version < len(self._schema.migrations()):
+            await self._migrate()
+        self._reader = await stack.enter_async_context(self._connect())
+        await self._reader.execute_fetchall("PRAGMA query_only = ON")
+
+    async def _open_to_read(self, stack: AsyncExitStack) -> None:
+        os.close(os.open(self.path, os.O_RDONLY))  # says in plainer words than SQLite why it cannot be opened
+        self._reader = self._writer = await stack.enter_async_context(self._connect())
+        version, needed = await self._recognise(), len(self._schema.migrations())
+        if version < needed:
+            raise Misconfigured(
+                f"{self.path}: schema version {version} found, {needed} is needed to read it; "
+                "start the labeler once with this program version"
+            )
 
     async def __aexit__(self, *_: object) -> None:
         with self._blame():
@@ -123,7 +142,10 @@ class SqliteFile:
                     raise
 
     def _connect(self) -> aiosqlite.Connection:
-        return aiosqlite.connect(self.path, timeout=self._busy_timeout_s, isolation_level=None)
+        options: dict[str, Any] = {"timeout": self._busy_timeout_s, "isolation_level": None}
+        if self._read_only:
+            return aiosqlite.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, **options)
+        return aiosqlite.connect(self.path, **options)
 
     async def _pragma(self, name: str) -> Any:
         [(value,)] = await self._writer.execute_fetchall(f"PRAGMA {name}")

@@ -17,6 +17,7 @@ from labeler.atproto.syntax import CID_DRISL_SHA256, CID_HEADS, cid_text
 from labeler.errors import BadInput
 
 MAX_DEPTH: Final = 64  # maps and lists inside each other; no lexicon comes near it
+_SHORT_TEXT: Final = tuple(bytes((0x60 | length,)) for length in range(24))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,8 @@ def _encoded_map(value: Mapping[object, object], depth: int) -> bytes:
     for key, item in value.items():
         if not isinstance(key, str):
             raise BadInput("CBOR: keys are strings")
-        entries.append((_encoded_text(key), _encoded(item, depth)))
+        text = _encoded_text(item) if isinstance(item, str) else _encoded(item, depth)  # most are
+        entries.append((_encoded_text(key), text))
     entries.sort()  # by encoded key (RFC 8949 §4.2.1): shorter ones first, as their heads are smaller
     return b"".join((head(0xA0, len(entries)), *chain.from_iterable(entries)))
 
@@ -111,7 +113,7 @@ def _encoded_text(text: str) -> bytes:
         raw = text.encode()
     except UnicodeEncodeError:
         raise BadInput("CBOR: a lone surrogate is no text") from None
-    return head(0x60, len(raw)) + raw
+    return (_SHORT_TEXT[len(raw)] if len(raw) < 24 else head(0x60, len(raw))) + raw
 
 
 def _item(raw: bytes, at: int, depth: int) -> tuple[Value, int]:

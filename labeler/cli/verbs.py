@@ -21,6 +21,7 @@ VERBS: Final = {
     "override": "labeler.cli.override",
     "policy": "labeler.cli.policy",
     "replay": "labeler.cli.replay",
+    "audit": "labeler.cli.audit",
     "resign": "labeler.cli.resign",
     "notify": "labeler.cli.notify",
     "demo": "labeler.cli.demo",

@@ -150,7 +150,7 @@ class Http:
         try:
             await door.expect(request)
             if site is not None:
-                self._count(request, None)
+                count(self._rate, request, None)
                 response: web.StreamResponse = await site.answer(request)
             elif request.path in self._pages and request.method != "OPTIONS":
                 response = await self._page(request)
@@ -218,7 +218,7 @@ class Http:
         if query.allow is not None:
             query.allow(caller)
         await refuse_body(request)
-        self._count(self._rate, request, caller)
+        count(self._rate, request, caller)
         with door.ending_with_the_client(request):
             answer = await query.answer(Call(params, caller, None, request))
         if query.checked:
@@ -233,19 +233,9 @@ class Http:
             body: Any = await read_body(request, procedure.limit)
             if not procedure.raw:
                 body = self._lexicons.check_input(nsid, parse_data(body))
-            self._count(self._rate, request, caller)
-            self._count(procedure.rate, request, caller)
+            count(self._rate, request, caller)
+            count(procedure.rate, request, caller)
             return json_response(await procedure.answer(Call(params, caller, body, request)))
-
-    @staticmethod
-    def _count(rate: Rate | ReportRate | None, request: web.Request, caller: Caller | None) -> None:
-        """Count a request that is in order; raises `BadInput` (429) when it is one too many."""
-        if rate is None:
-            return
-        budget = request[BUDGET] = rate.count(request, caller)
-        if budget.spent:
-            message = f"More than {budget.limit} requests in {budget.seconds} s; wait for the time in Retry-After."
-            raise BadInput(message, name="RateLimitExceeded", status=429)
 
     def _check_answer(self, nsid: str, answer: Mapping[str, Any]) -> None:
         try:
@@ -253,6 +243,16 @@ class Http:
         except BadInput as error:
             # Ours, not theirs: the traceback goes to the log and a 500 to the caller.
             raise RuntimeError(f"the answer of {nsid} breaks its lexicon: {error.message}") from error
+
+
+def count(rate: Rate | ReportRate | None, request: web.Request, caller: Caller | None) -> None:
+    """Count a request that is in order; raises `BadInput` (429) when it is one too many."""
+    if rate is None:
+        return
+    budget = request[BUDGET] = rate.count(request, caller)
+    if budget.spent:
+        message = f"More than {budget.limit} requests in {budget.seconds} s; wait for the time in Retry-After."
+        raise BadInput(message, name="RateLimitExceeded", status=429)
 
 
 def nsid_of(path: str) -> str:

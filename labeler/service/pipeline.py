@@ -2,19 +2,23 @@
 
 Theory of operation. One task owns the judge. It reads records after its position, lets the judge step over them (what
 comes out besides labels stays with the oversight), signs the labels and appends them together with the checkpoint,
-conditional on the checkpoint it wrote last. When the label log is unavailable the labels wait in memory and the same
-append is tried again; nothing is judged meanwhile. Time is an input: at the head of the log, a timer of the judge that
-has come due is written to the log as a `Tick` and comes back like everything else. `Corrupt` is never caught here; it
-ends the process.
+conditional on the checkpoint it wrote last. What people said and which policy was activated goes into the audit chain
+in the same append, labels or not: the checkpoint sees to it that it does so once. When the label log is unavailable
+the labels wait in memory and the same append is tried again; nothing is judged meanwhile. Time is an input: at the head
+of the log, a timer of the judge that has come due is written to the log as a `Tick` and comes back like everything
+else. `Corrupt` is never caught here; it ends the process.
 """
 
 import asyncio
 import heapq
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 from labeler.errors import Unavailable
+from labeler.moderation.audit import AuditEntry
+from labeler.moderation.audit_words import word_entry
 from labeler.ports import Clock, Entry, LabelLog, TelemetryLog
 from labeler.reputation.subject import Emission
 from labeler.service.observe import Metrics
@@ -33,6 +37,13 @@ IDLE_SECONDS = 30.0  # the longest sleep: a clock that was set forward is notice
 
 log = logging.getLogger(__name__)
 issued = logging.getLogger("labeler.issued")
+
+
+class _Draft(NamedTuple):
+    """A label to be, and what people said since the one before it."""
+
+    emission: Emission
+    words: tuple[AuditEntry, ...]
 
 
 class Pipeline:
@@ -141,28 +152,32 @@ class Pipeline:
             await self._pause("input", error)
             return True
         loop = asyncio.get_running_loop()
-        emissions, began = list[Emission](), loop.time()
+        drafts, words, began = list[_Draft](), list[AuditEntry](), loop.time()
         for position, record in page:
-            emissions += self._judge.step(position, record)
+            word = word_entry(position, record)
+            words += [word] if word is not None else []
+            for emission in self._judge.step(position, record):
+                drafts.append(_Draft(emission, tuple(words)))
+                words = []
             await asyncio.sleep(0)  # readers and reporters come first between two batches
-            if len(emissions) >= MAX_ENTRIES or loop.time() - began > BREATH_SECONDS or position == page[-1][0]:
-                if emissions:
-                    await self._append(emissions, position)
+            if len(drafts) >= MAX_ENTRIES or loop.time() - began > BREATH_SECONDS or position == page[-1][0]:
+                if drafts or words:
+                    await self._append(drafts, position, words)
                 self._settle(position)
-                emissions, began = [], loop.time()
+                drafts, words, began = [], [], loop.time()
         return bool(page)
 
-    async def _append(self, emissions: list[Emission], position: int) -> None:
+    async def _append(self, drafts: list[_Draft], position: int, words: Sequence[AuditEntry] = ()) -> None:
         """Sign and write; ends only when it is written, or with `Unavailable` when the process is about to end."""
         entries = []
-        for emission in emissions:
-            entries.append(self._entry(emission))
+        for draft in drafts:
+            entries.append(self._entry(*draft))
             if len(entries) % SIGN_STRETCH == 0:
                 await asyncio.sleep(0)
         seqs: list[int] | None = None
         while seqs is None:
             try:
-                seqs = await self._labels.append(entries, expected=self._checkpoint, checkpoint=position)
+                seqs = await self._labels.append(entries, expected=self._checkpoint, checkpoint=position, audit=words)
             except Unavailable as error:
                 await self._pause("labels", error)
         self.failed = False
@@ -172,10 +187,10 @@ class Pipeline:
         if seqs:
             self._published.wake()
             self._metrics.seq.set(seqs[-1])
-        for seq, emission in zip(seqs, emissions, strict=True):
-            self._tell(seq, emission)
+        for seq, draft in zip(seqs, drafts, strict=True):
+            self._tell(seq, draft.emission)
 
-    def _entry(self, emission: Emission) -> Entry:
+    def _entry(self, emission: Emission, words: tuple[AuditEntry, ...]) -> Entry:
         return Entry(
             label=self._pen.sign(emission.label),
             key_id=self._pen.key_id,
@@ -183,6 +198,7 @@ class Pipeline:
             evidence_cid=emission.evidence_cid,
             actor=emission.actor,
             reason=emission.reason,
+            words=words,
         )
 
     def _settle(self, position: int) -> None:

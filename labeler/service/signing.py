@@ -15,6 +15,7 @@ from typing import Final
 
 from labeler.atproto.label import Label, sign_label
 from labeler.errors import Corrupt, Unavailable
+from labeler.moderation.audit import AuditEntry, Head, Kept, Link, Unchained
 from labeler.ports import Bounds, Entry, LabelLog, LabelQuery, Resigned, Sequenced, Signer
 from labeler.service.observe import Metrics
 
@@ -42,6 +43,10 @@ class Pen:
         if label.src != self.src:
             raise Corrupt(f"asked to sign a label of {label.src}; this labeler is {self.src}")
         return sign_label(label, self.signer)
+
+    def sign_head(self, head: Head) -> bytes:
+        """Sign where the audit chain of our source ends: 64 bytes r‖s."""
+        return self.signer.sign(head.to_bytes(self.src))
 
 
 class Rotation:
@@ -92,9 +97,11 @@ class Rotation:
         clean = self._clean
         return await self._renewed(await self._labels.find(query), clean)
 
-    async def append(self, entries: Sequence[Entry], *, expected: int, checkpoint: int) -> list[int]:
+    async def append(
+        self, entries: Sequence[Entry], *, expected: int, checkpoint: int, audit: Sequence[AuditEntry] = ()
+    ) -> list[int]:
         """Append to the log."""
-        return await self._labels.append(entries, expected=expected, checkpoint=checkpoint)
+        return await self._labels.append(entries, expected=expected, checkpoint=checkpoint, audit=audit)
 
     async def bounds(self) -> Bounds:
         """Return the bounds of the log."""
@@ -115,6 +122,22 @@ class Rotation:
     async def resign(self, signer: Signer, src: str, after: int, limit: int) -> Resigned:
         """Sign the log anew."""
         return await self._labels.resign(signer, src, after, limit)
+
+    async def audit(self, after: int, limit: int, about: str | None = None) -> Sequence[Link]:
+        """Return the audit chain; it says nothing of signatures."""
+        return await self._labels.audit(after, limit, about)
+
+    async def audit_head(self) -> Head:
+        """Return the head of the audit chain."""
+        return await self._labels.audit_head()
+
+    async def unchained(self) -> Unchained:
+        """Return what was audited before there was a chain."""
+        return await self._labels.unchained()
+
+    async def kept(self, after: int, limit: int) -> Sequence[Kept]:
+        """Return what is left of every label, as it lies in the log."""
+        return await self._labels.kept(after, limit)
 
     async def _renewed(self, rows: Sequence[Sequenced], clean: int) -> Sequence[Sequenced]:
         # Nothing says which key signed a row, and nothing needs to: for the same key the same signature comes out.

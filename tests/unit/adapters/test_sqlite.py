@@ -1,5 +1,6 @@
 """What is particular to the SQLite logs: failures of the disk, what lies in the file, and how it is found."""
 
+import hashlib
 import os
 import signal
 import sqlite3
@@ -16,8 +17,10 @@ from hypothesis import strategies as st
 
 from labeler.adapters import sqlite
 from labeler.adapters.sqlite import LABELS, SqliteLabelLog, SqliteTelemetryLog, _after_prefix
-from labeler.adapters.sqlite_file import SqliteFile
+from labeler.adapters.sqlite_file import Schema, SqliteFile
+from labeler.atproto import cbor
 from labeler.errors import Corrupt, Unavailable
+from labeler.moderation.audit import Unchained, begin_entry
 from labeler.ports import Bounds, Entry, LabelQuery
 from labeler.reputation.inputs import PolicyActivated, Tick, encode_input
 
@@ -150,19 +153,61 @@ async def test_the_label_table_holds_the_fields_as_signed(tmp_path: Path, entry:
     ]
 
 
-async def test_every_label_leaves_an_audit_row_that_cannot_be_edited(tmp_path: Path, entry: MakeEntry) -> None:
-    path = tmp_path / "labels.sqlite"
+async def test_the_audit_chain_cannot_be_edited(tmp_path: Path, entry: MakeEntry) -> None:
+    async with SqliteLabelLog(tmp_path / "labels.sqlite") as log:
+        await log.append([entry(), entry(neg=True)], expected=0, checkpoint=3)
+        before = await log.audit(0, 10)
+        for statement in (
+            "UPDATE chain SET about = 'nobody'",
+            "DELETE FROM chain WHERE n = 3",
+            "INSERT INTO chain SELECT 5, about, entry, hash FROM chain WHERE n = 1",
+            "INSERT OR REPLACE INTO chain SELECT 2, about, entry, hash FROM chain WHERE n = 1",
+        ):
+            with pytest.raises(Corrupt, match="audit entries"):
+                async with log._file.transaction() as writer:
+                    await writer.execute(statement)
+        assert await log.audit(0, 10) == before
+
+
+async def test_a_log_of_before_the_chain_goes_on_with_one_that_states_its_audit_rows(
+    tmp_path: Path, entry: MakeEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, old = tmp_path / "labels.sqlite", LABELS.migrations()[:2]
+    with monkeypatch.context() as patched:
+        patched.setattr(Schema, "migrations", lambda _: old)
+        async with SqliteFile(path, LABELS):
+            pass
+    noted = [[1, 1, 3, "rule:test", "because", "bafy1"], [2, 2, 8, "rule:test", "because", "bafy2"]]
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE log_state SET head = 2, checkpoint = 8")
+        database.executemany("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?)", noted)
+    database.close()
+    monkeypatch.setattr(sqlite, "FEW", 1)
+    before = Unchained(2, hashlib.sha256(b"".join(map(cbor.encode, noted))).digest())
     async with SqliteLabelLog(path) as log:
-        await log.append([entry()], expected=0, checkpoint=3)
-        await log.append([entry(neg=True)], expected=3, checkpoint=8)
+        assert await log.unchained() == before
+        assert await log.append([entry()], expected=8, checkpoint=9) == [3]
+        begin, label = await log.audit(0, 10)
+        assert begin.entry == begin_entry(label.entry.at, 2, 8, before)
         for statement in ("UPDATE audit SET actor = 'nobody'", "DELETE FROM audit"):
             with pytest.raises(Corrupt, match="audit rows"):
                 async with log._file.transaction() as writer:
                     await writer.execute(statement)
-    assert rows(path, "SELECT seq, checkpoint, actor, reason, evidence_cid FROM audit ORDER BY id") == [
-        (1, 3, "rule:test", "because", "bafyevidence"),
-        (2, 8, "rule:test", "because", "bafyevidence"),
-    ]
+
+
+async def test_read_only_it_stands_beside_the_writer_and_writes_nothing(tmp_path: Path, entry: MakeEntry) -> None:
+    path = tmp_path / "labels.sqlite"
+    async with SqliteLabelLog(path) as log:
+        await log.append([entry()], expected=0, checkpoint=1)
+        async with SqliteLabelLog(path, read_only=True) as beside:
+            await log.append([entry("did:plc:b")], expected=1, checkpoint=2)
+            assert await beside.bounds() == Bounds(0, 2, 2)
+            with pytest.raises(Unavailable, match="SQLITE_READONLY"):
+                await beside.append([entry()], expected=2, checkpoint=3)
+    with pytest.raises(Unavailable, match="No such file"):
+        async with SqliteTelemetryLog(tmp_path / "telemetry.sqlite", read_only=True):
+            pass
+    assert not (tmp_path / "telemetry.sqlite").exists()
 
 
 async def test_a_superseded_label_is_kept_with_its_successor(tmp_path: Path, entry: MakeEntry) -> None:
@@ -197,13 +242,16 @@ async def test_the_last_seq_of_the_wire_is_the_last_seq(tmp_path: Path, entry: M
             ],
         ),
         ("count_asked", ["SEARCH label USING COVERING INDEX label_identity (uri>? AND uri<?)"]),
+        ("audit", ["SEARCH chain USING INTEGER PRIMARY KEY (rowid>?)"]),
+        ("audit_about", ["SEARCH chain USING INDEX chain_about (about=? AND rowid>?)"]),
+        ("audit_head", ["SCAN chain"]),
     ],
 )
 async def test_no_query_reads_the_whole_table(tmp_path: Path, name: str, expected: list[str]) -> None:
     sql = LABELS.queries()[name].format(asked="(?, ?), (?, ?)")
     async with SqliteLabelLog(tmp_path / "labels.sqlite") as log:
         plan = await log._file.fetch("EXPLAIN QUERY PLAN " + sql, ("",) * sql.count("?"))
-    steps = [detail for *_, detail in plan if " label" in detail]
+    steps = [detail for *_, detail in plan if " label" in detail or " chain" in detail]
     assert steps == expected
     assert not any("TEMP B-TREE" in detail for *_, detail in plan)
 

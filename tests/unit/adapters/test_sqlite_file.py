@@ -170,6 +170,17 @@ async def test_an_older_schema_is_carried_forward_with_its_data(path: Path, monk
         assert await file.fetch("PRAGMA user_version") == [(len(scripts),)]
 
 
+async def test_read_only_nothing_is_carried_forward(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await made(path)
+    scripts = [*LABELS.migrations(), "ALTER TABLE log_state ADD COLUMN epoch INTEGER;\n"]
+    monkeypatch.setattr(Schema, "migrations", lambda _: scripts)
+    before = contents(path)
+    with pytest.raises(Misconfigured, match="start the labeler once"):
+        async with SqliteFile(path, LABELS, read_only=True):
+            pass
+    assert contents(path) == before
+
+
 async def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await made(path)
     scripts = [*LABELS.migrations(), "DROP TABLE evidence;\nDROP TABLE nowhere;\n"]

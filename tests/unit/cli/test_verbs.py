@@ -16,12 +16,15 @@ from labeler.errors import BadInput, Corrupt, LabelerError, Misconfigured, Unava
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Run
 
-ACTIONS = [[verb] for verb in VERBS if verb not in {"label", "notify", "policy"}] + [
+ACTIONS = [[verb] for verb in VERBS if verb not in {"label", "notify", "policy", "audit"}] + [
     ["label", "apply"],
     ["label", "negate"],
     ["label", "list"],
     ["policy", "check"],
     ["policy", "show"],
+    ["audit", "verify"],
+    ["audit", "export"],
+    ["audit", "head"],
     ["notify", "test"],
 ]
 

@@ -20,6 +20,7 @@ from labeler.atproto.keys import PrivateKey
 from labeler.atproto.label import Label, sign_label
 from labeler.atproto.service_auth import AuthPolicy
 from labeler.errors import Corrupt, Unavailable
+from labeler.moderation.audit import AuditEntry
 from labeler.moderation.cases import CaseBook
 from labeler.moderation.history import History
 from labeler.moderation.retention import Retention
@@ -39,6 +40,7 @@ from labeler.service.access import (
     require_operator,
     require_relay,
 )
+from labeler.service.audit import GetAuditHead, ListAudit
 from labeler.service.create_report import CreateReport
 from labeler.service.did_cache import CachedDids
 from labeler.service.give_answer import GiveAnswer
@@ -128,11 +130,13 @@ class FlakyLabelLog(MemoryLabelLog):
         self.corrupt = False
         self.appends: list[tuple[int, int]] = []  # labels and checkpoint
 
-    async def append(self, entries: Sequence[Entry], *, expected: int, checkpoint: int) -> list[int]:
+    async def append(
+        self, entries: Sequence[Entry], *, expected: int, checkpoint: int, audit: Sequence[AuditEntry] = ()
+    ) -> list[int]:
         if self.broken:
             raise Unavailable("no space left on device")
         self.appends.append((len(entries), checkpoint))
-        return await super().append(entries, expected=expected, checkpoint=checkpoint)
+        return await super().append(entries, expected=expected, checkpoint=checkpoint, audit=audit)
 
     async def bounds(self) -> Any:
         if self.broken:
@@ -246,6 +250,12 @@ class Service:
             ),
             "email.atmos.reputation.getEvidence": Query(GetEvidence(self.labels).answer, require_anyone, checked=True),
             "email.atmos.reputation.getPolicy": Query(GetPolicy(self.judge, self.ingest).answer, checked=True),
+            "email.atmos.reputation.getAuditHead": Query(
+                GetAuditHead(self.labels, Pen(Signer(), DID)).answer, checked=True
+            ),
+            "email.atmos.operator.listAudit": Query(
+                ListAudit(self.labels).answer, lambda caller: require_operator(caller, Role.TRIAGE), checked=True
+            ),
             "tools.ozone.moderation.emitEvent": Procedure(
                 EmitEvent(self.desk).answer, lambda caller: require_operator(caller, Role.TRIAGE)
             ),

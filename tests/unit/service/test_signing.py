@@ -194,6 +194,10 @@ async def test_the_rest_of_the_log_is_reached_through_it() -> None:
     entry = Entry(sign_label(label(4), NEW), NEW.public_key.did_key, b"record", "bafy", "rule", "because")
     assert await rotation.append([entry], expected=1, checkpoint=2) == [4]
     assert await rotation.evidence(4) == b"record"
+    assert await rotation.audit(0, 9) == await log.audit(0, 9)
+    assert await rotation.audit_head() == await log.audit_head()
+    assert await rotation.unchained() == await log.unchained()
+    assert await rotation.kept(0, 9) == await log.kept(0, 9)
     assert await rotation.keys() == {OLD.public_key.did_key, NEW.public_key.did_key}
     await rotation.prune(2)
     assert await rotation.bounds() == await log.bounds()

@@ -26,8 +26,33 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: insert_evidence
 INSERT INTO evidence (seq, cid, record) VALUES (?, ?, ?);
 
--- name: insert_audit
-INSERT INTO audit (seq, checkpoint, actor, reason, evidence_cid) VALUES (?, ?, ?, ?, ?);
+-- name: insert_link
+INSERT INTO chain (n, about, entry, hash) VALUES (?, ?, ?, ?);
+
+-- name: audit_head
+SELECT n, about, entry, hash FROM chain ORDER BY n DESC LIMIT 1;
+
+-- name: audit
+SELECT n, about, entry, hash FROM chain WHERE n > ? ORDER BY n LIMIT ?;
+
+-- name: audit_about
+SELECT n, about, entry, hash FROM chain WHERE about = ? AND n > ? ORDER BY n LIMIT ?;
+
+-- name: old_audit
+-- Written by versions before there was a chain.
+SELECT id, seq, checkpoint, actor, reason, evidence_cid FROM audit WHERE id > ? ORDER BY id LIMIT ?;
+
+-- name: kept
+WITH published (seq) AS (
+    SELECT seq FROM evidence WHERE seq > ? UNION SELECT seq FROM label WHERE seq > ?
+    UNION SELECT seq FROM superseded WHERE seq > ? ORDER BY 1 LIMIT ?
+)
+SELECT published.seq, record, coalesce(label.body, superseded.body), superseded_by
+FROM published
+LEFT JOIN evidence ON evidence.seq = published.seq
+LEFT JOIN label ON label.seq = published.seq
+LEFT JOIN superseded ON superseded.seq = published.seq
+ORDER BY published.seq;
 
 -- name: read
 SELECT seq, body FROM label WHERE seq > ? ORDER BY seq LIMIT ?;
