@@ -22,6 +22,8 @@ from labeler.service.access import (
 )
 from labeler.service.address import Network
 from labeler.service.audit import GetAuditHead, ListAudit
+from labeler.service.create_report import CreateReport
+from labeler.service.give_answer import GiveAnswer
 from labeler.service.http import Method, Procedure, Query, Subscription
 from labeler.service.labeler import Labeler
 from labeler.service.operator.ask_member import AskMember
@@ -29,7 +31,7 @@ from labeler.service.operator.emit_event import EmitEvent
 from labeler.service.operator.set_override import SetOverride
 from labeler.service.peer import Patience
 from labeler.service.query import Labels
-from labeler.service.rate import Rate, RateLimits
+from labeler.service.rate import Rate, RateLimits, ReportLimits, ReportRate
 from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
 from labeler.service.self_check import SelfCheck
 from labeler.service.service_auth import ServiceAuth
@@ -51,6 +53,7 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
     """Every method by its NSID, with who may call it and how large a body may be."""
     ingest, judge, clock = labeler.ingest, labeler.judge, labeler.clock
     labels = Labels(labeler.shown, clock, settings.service.did)
+    reports = report_rate(settings, clock)
     return {
         "com.atproto.label.queryLabels": Query(self_check.agreeing(labels.answer)),
         "com.atproto.label.subscribeLabels": Subscription(self_check.agreeing(streams.subscribe)),
@@ -61,9 +64,17 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
             raw=True,
             turns=asyncio.Semaphore(BATCHES_AT_ONCE),
         ),
-        "email.atmos.reputation.getStanding": Query(GetStanding(judge, clock).answer, checked=True, personal=True),
+        "email.atmos.reputation.getStanding": Query(
+            GetStanding(judge, labeler.cases, clock).answer, checked=True, personal=True
+        ),
         "email.atmos.reputation.getEvidence": Query(GetEvidence(labeler.labels).answer, require_anyone, checked=True),
         "email.atmos.reputation.getPolicy": Query(GetPolicy(judge, ingest).answer, checked=True),
+        "email.atmos.reputation.answer": Procedure(
+            GiveAnswer(labeler.hearing).answer, require_anyone, settings.limits.json_bytes, rate=reports
+        ),
+        "com.atproto.moderation.createReport": Procedure(
+            CreateReport(labeler.hearing).answer, require_anyone, settings.limits.json_bytes, rate=reports
+        ),
         "email.atmos.reputation.getAuditHead": Query(
             self_check.agreeing(GetAuditHead(labeler.labels, Pen(labeler.signer, settings.service.did)).answer),
             checked=True,
@@ -115,6 +126,14 @@ def rate(settings: Settings, clock: Clock) -> Rate:
     limits = settings.limits
     return Rate(
         RateLimits(limits.relay_requests, limits.address_requests, limits.window_seconds), clock, _proxies(settings)
+    )
+
+
+def report_rate(settings: Settings, clock: Clock) -> ReportRate:
+    """How much one account may say."""
+    limits = settings.limits
+    return ReportRate(
+        ReportLimits(limits.account_reports, limits.address_reports, limits.reports_seconds), clock, _proxies(settings)
     )
 
 

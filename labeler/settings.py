@@ -141,6 +141,11 @@ class Limits(_Section):
     window_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
         default=60, description="The window in which requests are counted."
     )
+    account_reports: Count = Field(default=60, description="Reports, appeals and answers of one account.")
+    address_reports: Count = Field(default=600, description="Reports, appeals and answers from one address.")
+    reports_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        default=3_600, description="The window in which reports, appeals and answers are counted."
+    )
     subscribers: Count = Field(default=5_000, description="Open label subscriptions in all.")
     subscribers_per_address: Count = Field(default=100, description="Open label subscriptions of one address.")
     slow_consumer_bytes: Bytes = Field(default=128 * 1024, description="What the kernel buffers for one subscriber.")
@@ -216,6 +221,9 @@ class Cases(_Section):
     )
     removal_hours: Annotated[int, Field(ge=0, le=8_760)] = Field(
         default=24, description="Hours after which the admin who proposed a removal may confirm it alone."
+    )
+    report_days: Annotated[int, Field(ge=1, le=3_650)] = Field(
+        default=90, description="Days for which the words of reports, appeals and answers are shown to operators."
     )
 
 

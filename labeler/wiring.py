@@ -29,6 +29,7 @@ from labeler.doors import access, members, methods, rate, stream_limits, website
 from labeler.errors import Misconfigured, Unavailable, first_cause
 from labeler.moderation.cases import CaseBook
 from labeler.moderation.history import History
+from labeler.moderation.retention import Retention
 from labeler.ports import Clock, DidResolver, HandleResolver, LabelLog, Notifier, Signer, TelemetryLog
 from labeler.reputation.canary import Canary
 from labeler.reputation.intake import Intake
@@ -37,6 +38,7 @@ from labeler.service.audit import note_settings
 from labeler.service.did_cache import CachedDids
 from labeler.service.handle_cache import CachedHandles
 from labeler.service.health import Health
+from labeler.service.hearing import Hearing
 from labeler.service.http import Http
 from labeler.service.identity import Identity
 from labeler.service.ingest import Ingest
@@ -231,7 +233,8 @@ async def _built(
     )
     terms = settings.cases
     cases, history = CaseBook([timedelta(hours=hours) for hours in terms.reminder_hours]), History()
-    oversight = Oversight(judge, metrics, clock, cases, history, canary, notifications.tell)
+    retention = Retention(timedelta(days=terms.report_days))
+    oversight = Oversight(judge, metrics, clock, cases, history, canary, notifications.tell, retention=retention)
     recovered = await recover(telemetry, bounds.checkpoint, oversight, intake)
     ingest = Ingest(telemetry, intake, clock, arrived, metrics, recovered)
     await note_settings(labels, settings.describe(), clock)
@@ -254,6 +257,7 @@ async def _built(
         cases,
         history,
         desk,
+        Hearing(judge, cases, history, ingest, pipeline),
         ingest,
         pipeline,
         published,

@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from labeler.reputation.definitions import MAIL_REMOVED, MAIL_SUSPENDED, MAIL_THROTTLED
-from labeler.reputation.inputs import Answer, CaseAction, Decision, Input, Question, Report
+from labeler.reputation.events import Kind
+from labeler.reputation.inputs import Answer, Batch, CaseAction, Decision, Input, Question, Report
 from labeler.reputation.subject import Emission, Notice
 
 ENTRIES_KEPT: Final = 200  # of one case: the first, and the newest
@@ -80,6 +81,7 @@ class CaseBook:
         self.cases: dict[int, Case] = {}
         self._open: dict[tuple[CaseKind, str], Case] = {}
         self._closed: dict[int, None] = {}  # in the order they were closed
+        self._texts: dict[int, list[Case]] = {}  # by position: cases that hold the words of a report or an answer
         self._reminders = tuple(reminders)
         self._last = 0
 
@@ -100,6 +102,14 @@ class CaseBook:
         """When the next reminder falls due, None while there is none."""
         return min((at for case in self._open.values() if (at := self._reminder(case)) is not None), default=None)
 
+    def drop_text(self, position: int) -> None:
+        """Forget the words of the report or answer at that position; that there was one stays."""
+        for case in self._texts.pop(position, ()):
+            case.entries = [
+                entry._replace(text="") if entry.position == position and entry.actor.startswith("did:") else entry
+                for entry in case.entries
+            ]
+
     def find_open(self, kind: CaseKind, about: str) -> Case | None:
         """The open case of a kind about a member or provider."""
         return self._open.get((kind, about))
@@ -113,6 +123,10 @@ class CaseBook:
         return [case for number, case in sorted(self.cases.items(), reverse=True) if case.about == about]
 
     def _noticed(self, position: int, notice: Notice) -> None:
+        if notice.kind == "unanswered":
+            entry = CaseEntry(notice.at, position, "labeler", "unanswered", notice.text)
+            self._escalate(self._opened(CaseKind.ABUSE_REPORT, notice.about, entry), None)
+            return
         if notice.kind not in {CaseKind.ABUSE_REPORT, CaseKind.BREAKER, CaseKind.INCIDENT, CaseKind.REMOVED_DOMAIN}:
             return
         kind, urgency = CaseKind(notice.kind), notice.text.partition(":")[0]
@@ -145,16 +159,14 @@ class CaseBook:
         match record:
             case CaseAction():
                 self._acted(position, record)
-            case Report(appeal=True):
-                self._opened(
-                    CaseKind.APPEAL, record.did, CaseEntry(at, position, record.reporter, "appeal", record.text or "")
-                )
             case Report():
-                reported = self.find_open(CaseKind.ABUSE_REPORT, record.did)
-                if reported is not None:
-                    reported.add(CaseEntry(at, position, record.reporter, record.reason, record.text or ""))
+                self._reported(position, record)
             case Answer():
-                self._answered(CaseEntry(at, position, record.did, "answer", record.text))
+                self._answered(record.did, CaseEntry(at, position, record.did, "answer", record.text))
+            case Batch() if self._open:
+                for event in record.events:
+                    if event.kind == Kind.ABUSE_ANSWERED:
+                        self._answered(event.did, CaseEntry(at, position, record.relay, "answer", "told by the relay"))
             case Question():
                 entry = CaseEntry(at, position, record.operator, "question", record.comment or "")
                 self._opened(CaseKind.ABUSE_REPORT, record.did, entry)
@@ -188,19 +200,38 @@ class CaseBook:
                 case.assignee = None
         case.add(entry)
 
-    def _answered(self, entry: CaseEntry) -> None:
+    def _reported(self, position: int, report: Report) -> None:
+        """What was reported joins the case its notice opened; an appeal opens one, and goes to the top of the pile.
+
+        Its words are the member's own: they are an entry, and never what the case is called in reminders and logs.
+        """
+        what = "appeal" if report.appeal else report.reason
+        entry = CaseEntry(report.received, position, report.reporter, what, report.text or "")
+        if report.appeal:
+            case: Case | None = self._opened(CaseKind.APPEAL, report.did, entry, "the account appeals")
+            self._escalate(case, None)
+        else:
+            case = self.find_open(CaseKind.ABUSE_REPORT, report.did)
+            if case is not None:
+                case.add(entry)
+        if case is not None and entry.text:
+            self._texts[position] = [case]
+
+    def _answered(self, did: str, entry: CaseEntry) -> None:
         for kind in (CaseKind.ABUSE_REPORT, CaseKind.SUSPENSION):
-            case = self.find_open(kind, entry.actor)
+            case = self.find_open(kind, did)
             if case is not None:
                 case.answered = entry.at
                 case.add(entry)
+                if entry.actor == did:  # its own words, not a relay's
+                    self._texts.setdefault(entry.position, []).append(case)
 
-    def _opened(self, kind: CaseKind, about: str, entry: CaseEntry) -> Case:
-        """The open case of this kind, opened if there is none, with `entry` added."""
+    def _opened(self, kind: CaseKind, about: str, entry: CaseEntry, text: str | None = None) -> Case:
+        """The open case of this kind, opened if there is none, with `entry` added; `text`: what the case is called."""
         case = self._open.get((kind, about))
         if case is None:
             self._last += 1
-            case = Case(self._last, kind, about, entry.at, entry.text)
+            case = Case(self._last, kind, about, entry.at, entry.text if text is None else text)
             self.cases[case.number] = self._open[kind, about] = case
         case.add(entry)
         return case

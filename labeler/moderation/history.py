@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from labeler.reputation.inputs import Answer, Automation, CaseAction, Decision, Input, Override, Question, Report, Word
 
 _WORDS = (Decision, CaseAction, Report, Answer, Automation, Question, Override)
@@ -20,6 +22,14 @@ class History:
             self.words[position] = record
             if not isinstance(record, Automation):
                 self._about.setdefault(record.did, []).append(position)
+
+    def drop_text(self, position: int) -> None:
+        """Forget the words of the report or answer at that position; that there was one stays."""
+        match self.words.get(position):
+            case Report() as word:
+                self.words[position] = msgspec.structs.replace(word, text=None)
+            case Answer() as word:
+                self.words[position] = msgspec.structs.replace(word, text="")
 
     def about(self, did: str) -> Iterator[tuple[int, Word]]:
         """What was said about a member, the oldest first, each with its position."""

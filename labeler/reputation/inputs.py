@@ -75,6 +75,7 @@ class Report(msgspec.Struct, frozen=True, tag="report", omit_defaults=True):
     text: str | None = None
     subject: str | None = None  # the record reported, as an AT URI, where it was not the account
     subject_cid: str | None = None
+    tool: str | None = None  # the program it was made with, as that names itself
 
 
 class Answer(msgspec.Struct, frozen=True, tag="answer", omit_defaults=True):

@@ -15,6 +15,7 @@ from labeler.atproto.syntax import is_did
 from labeler.errors import BadInput
 from labeler.reputation.definitions import VALUES
 from labeler.reputation.events import SendEvent
+from labeler.reputation.filings import Filing, Filings
 from labeler.reputation.inputs import Batch, CaseAction, Decision, Input, Override, Question, Report
 
 LATE: Final = timedelta(days=7)
@@ -51,6 +52,7 @@ class Intake:
         self._external: dict[str, set[tuple[str, str]]] = {}
         self._revisions: dict[int, int] = {}  # case → actions so far
         self._appealed: set[str] = set()  # members whose appeal nobody has decided
+        self._filings = Filings()
 
     def admit(self, relay: str, events: Sequence[SendEvent], received: datetime) -> Admission:
         """Sort events into new, duplicate and refused; the new ones are known from here on."""
@@ -118,13 +120,25 @@ class Intake:
         self._revisions[action.case] = known + 1
         self._follow_appeals(action)
 
-    def admit_report(self, report: Report) -> None:
-        """Check a report or an appeal; raises `BadInput` when it may not enter."""
+    def admit_report(self, report: Report) -> Report | Filing:
+        """Check a report or an appeal; return it, or the same one as it was filed within a day: then nothing is new.
+
+        Raises `BadInput` when it may not enter.
+        """
         _check_did(report.did)
         if report.appeal:
             if report.did in self._appealed:
                 raise BadInput("An appeal of this account is waiting already.", name="AlreadyAppealed", status=403)
             self._appealed.add(report.did)
+            return report
+        filed = self._filings.find(report)
+        if filed is None:
+            self._filings.file(report)
+        return filed or report
+
+    def written(self, report: Report, position: int) -> None:
+        """Note where a report stands in the log, for those who say the same again."""
+        self._filings.written(report, position)
 
     def admit_question(self, question: Question) -> None:
         """Check an operator's question to a member; raises `BadInput` when it may not enter."""
@@ -160,9 +174,10 @@ class Intake:
                 self._revisions[record.case] -= 1
                 if record.kind == "appeal" and record.act == "resolve":
                     self._appealed.add(record.did)
+            case Report(appeal=True):
+                self._appealed.discard(record.did)
             case Report():
-                if record.appeal:
-                    self._appealed.discard(record.did)
+                self._filings.forget(record)
 
     def remember(self, record: Input) -> None:
         """Take in a record read back from the log."""
@@ -176,8 +191,11 @@ class Intake:
         elif isinstance(record, CaseAction):
             self._revisions[record.case] = self._revisions.get(record.case, 0) + 1
             self._follow_appeals(record)
-        elif isinstance(record, Report) and record.appeal:
-            self._appealed.add(record.did)
+        elif isinstance(record, Report):
+            if record.appeal:
+                self._appealed.add(record.did)
+            else:
+                self._filings.file(record)
 
     def _follow_appeals(self, word: Decision | CaseAction) -> None:
         """Note which appeals are decided."""

@@ -358,7 +358,9 @@ class Judge:
         emissions, reports = self._tick(now), subject.windows.reported()
         if isinstance(word, Answer):
             reports.answer(epoch(now))
-        elif not word.appeal:
+        elif word.appeal:
+            self._verdicts.note("appeal", word.did, now, "the account asks people to look again")
+        else:
             auto_ask = self.policy is not None and self.policy.abuse.auto_ask
             report_id = f"report {format_datetime(now)}"
             reports.report(report_id, epoch(now), word.category, epoch(now) if auto_ask else None)
@@ -400,7 +402,10 @@ class Judge:
 
     def _judge(self, did: str, subject: Subject, now: datetime, *, pardoned: bool = False) -> list[Emission]:
         policy = self.policy
-        if policy is None or self.automation == PAUSE:
+        if policy is None:
+            return []
+        self._verdicts.tell_silence(did, subject, policy, now)
+        if self.automation == PAUSE:
             return []
         self._sweep(subject.windows, epoch(now) // HOUR_S)
         checks, grant = self._checks, subject.member.grant

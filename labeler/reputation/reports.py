@@ -14,7 +14,8 @@ REPORTS_MAX: Final = 1_000  # kept a member; answered ones go first, an operator
 class Report:
     """One report, or one question of an operator without a report. Times are seconds since the epoch.
 
-    `asked_by` is the operator's question that started its clock, None where nobody asked or it asked by itself.
+    `asked_by` is the operator's question that started its clock, None where nobody asked or it asked by itself. `told`:
+    people know that its time ran out.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Report:
     asked_s: int | None = None
     asked_by: str | None = None
     answered_s: int | None = None
+    told: bool = False
 
     @property
     def by_operator(self) -> bool:
@@ -49,7 +51,7 @@ class AbuseReports:
         """
         pending = [report for report in self.reports if report.answered_s is None and not report.by_operator]
         for report in pending:
-            report.asked_s, report.asked_by = from_s, question_id
+            report.asked_s, report.asked_by, report.told = from_s, question_id, False
         if not pending and not self.asked(since_s):
             self._add(Report(question_id, at_s, None, from_s, question_id))
 
@@ -77,6 +79,17 @@ class AbuseReports:
             report.by_operator is by_operator and report.asked_s is not None and report.asked_s + within_s <= now_s
             for report in self.open(since_s)
         )
+
+    def fell_silent(self, since_s: int, now_s: int, within_s: int) -> int:
+        """How many questions ran out unanswered by now that nobody was told of; from here on somebody is."""
+        silent = [
+            report
+            for report in self.open(since_s)
+            if not report.told and report.asked_s is not None and report.asked_s + within_s <= now_s
+        ]
+        for report in silent:
+            report.told = True
+        return len(silent)
 
     def deadlines(self, within_s: int) -> list[int]:
         """When the open questions run out, in seconds since the epoch."""

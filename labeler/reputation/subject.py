@@ -10,7 +10,7 @@ from labeler.reputation.windows import SubjectWindows
 
 MILLISECOND: Final = timedelta(milliseconds=1)
 
-NoticeKind = Literal["breaker", "incident", "removed-domain", "abuse-report", "case-reminder"]
+NoticeKind = Literal["breaker", "incident", "removed-domain", "abuse-report", "unanswered", "appeal", "case-reminder"]
 NOTICE_KINDS: Final[tuple[NoticeKind, ...]] = get_args(NoticeKind)
 
 

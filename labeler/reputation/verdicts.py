@@ -130,6 +130,12 @@ class Verdicts:
         """Tell people something that is no label."""
         self.notices.append(Notice(kind, about, now, text))
 
+    def tell_silence(self, did: str, subject: Subject, policy: Policy, now: datetime) -> None:
+        """Tell people, once, that a member was asked and let its time pass; what the rules make of it is theirs."""
+        reports, within = subject.windows.reports, policy.abuse.answer_within
+        if reports is not None and reports.fell_silent(slate_floor(subject.member), epoch(now), within.seconds):
+            self.note("unanswered", did, now, f"asked, and silent for {within.text}")
+
     def _conclude(
         self,
         did: str,

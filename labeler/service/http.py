@@ -23,7 +23,7 @@ from labeler.service import door
 from labeler.service.access import Access, Caller
 from labeler.service.body import read_body, refuse_body
 from labeler.service.observe import OTHER, Metrics
-from labeler.service.rate import Budget, Rate
+from labeler.service.rate import Budget, Rate, ReportRate
 
 JSON_BYTES: Final = 100 * 1024  # the reference's limit for JSON bodies
 RETRY_AFTER_SECONDS: Final = 5
@@ -65,7 +65,8 @@ class Query(NamedTuple):
 class Procedure(NamedTuple):
     """A method answered to POST. With `raw` the handler takes the body as bytes and sees to its schema itself.
 
-    `turns` bounds how many bodies are in memory at once; who comes later waits with the body unread.
+    `turns` bounds how many bodies are in memory at once; who comes later waits with the body unread. `rate` counts its
+    calls beside those of all methods.
     """
 
     answer: Answer
@@ -73,6 +74,7 @@ class Procedure(NamedTuple):
     limit: int = JSON_BYTES
     raw: bool = False
     turns: AbstractAsyncContextManager[object] = contextlib.nullcontext()
+    rate: ReportRate | None = None
 
 
 class Subscription(NamedTuple):
@@ -148,7 +150,7 @@ class Http:
         try:
             await door.expect(request)
             if site is not None:
-                self._count(request, None)
+                count(self._rate, request, None)
                 response: web.StreamResponse = await site.answer(request)
             elif request.path in self._pages and request.method != "OPTIONS":
                 response = await self._page(request)
@@ -216,7 +218,7 @@ class Http:
         if query.allow is not None:
             query.allow(caller)
         await refuse_body(request)
-        self._count(request, caller)
+        count(self._rate, request, caller)
         with door.ending_with_the_client(request):
             answer = await query.answer(Call(params, caller, None, request))
         if query.checked:
@@ -231,17 +233,9 @@ class Http:
             body: Any = await read_body(request, procedure.limit)
             if not procedure.raw:
                 body = self._lexicons.check_input(nsid, parse_data(body))
-            self._count(request, caller)
+            count(self._rate, request, caller)
+            count(procedure.rate, request, caller)
             return json_response(await procedure.answer(Call(params, caller, body, request)))
-
-    def _count(self, request: web.Request, caller: Caller | None) -> None:
-        """Count a request that is in order; raises `BadInput` (429) when it is one too many."""
-        if self._rate is None:
-            return
-        budget = request[BUDGET] = self._rate.count(request, caller)
-        if budget.spent:
-            message = f"More than {budget.limit} requests in {budget.seconds} s; wait for the time in Retry-After."
-            raise BadInput(message, name="RateLimitExceeded", status=429)
 
     def _check_answer(self, nsid: str, answer: Mapping[str, Any]) -> None:
         try:
@@ -249,6 +243,16 @@ class Http:
         except BadInput as error:
             # Ours, not theirs: the traceback goes to the log and a 500 to the caller.
             raise RuntimeError(f"the answer of {nsid} breaks its lexicon: {error.message}") from error
+
+
+def count(rate: Rate | ReportRate | None, request: web.Request, caller: Caller | None) -> None:
+    """Count a request that is in order; raises `BadInput` (429) when it is one too many."""
+    if rate is None:
+        return
+    budget = request[BUDGET] = rate.count(request, caller)
+    if budget.spent:
+        message = f"More than {budget.limit} requests in {budget.seconds} s; wait for the time in Retry-After."
+        raise BadInput(message, name="RateLimitExceeded", status=429)
 
 
 def nsid_of(path: str) -> str:

@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar, cast
 from labeler.errors import Unavailable
 from labeler.ports import Clock, TelemetryLog
 from labeler.reputation.events import SendEvent
+from labeler.reputation.filings import Filing
 from labeler.reputation.inputs import (
     Answer,
     Automation,
@@ -41,7 +42,7 @@ MILLISECOND = timedelta(milliseconds=1)
 log = logging.getLogger(__name__)
 
 
-Admitted = Admission | Word | PolicyActivated | Tick
+Admitted = Admission | Word | Filing | PolicyActivated | Tick
 _Word = TypeVar("_Word", Decision, CaseAction, Report, Answer, Automation, Question, Override)
 
 
@@ -109,9 +110,10 @@ class Ingest:
         """Write an operator's action on a case; return and raise as `decide`."""
         return await self._word(draft, self._intake.admit_case)
 
-    async def report(self, draft: Callable[[datetime], Report]) -> tuple[Report, int]:
-        """Write a report or an appeal; return and raise as `decide`."""
-        return await self._word(draft, self._intake.admit_report)
+    async def report(self, draft: Callable[[datetime], Report]) -> tuple[Report | Filing, int]:
+        """Write a report or an appeal; return and raise as `decide`. What was filed before is not written again."""
+        receipt = await self._hand_over(lambda received: self._intake.admit_report(draft(received)))
+        return cast(Report | Filing, receipt.admitted), receipt.position
 
     async def answer(self, draft: Callable[[datetime], Answer]) -> tuple[Answer, int]:
         """Write a member's answer; return and raise as `decide`."""
@@ -171,8 +173,7 @@ class Ingest:
                 continue  # the caller is gone, and nothing was promised
             admitted = self._admit(job)
             if admitted is not None:
-                record = admitted.batch if isinstance(admitted, Admission) else admitted
-                done.append((job, admitted, record))
+                done.append((job, admitted, _record(admitted)))
         records = [record for _, _, record in done if record is not None]
         try:
             # A batch of duplicates has nothing to write: what it repeats was durable before its first answer.
@@ -186,8 +187,11 @@ class Ingest:
         position = last - len(records)
         for job, admitted, record in done:
             position += record is not None
+            if isinstance(record, Report):
+                self._intake.written(record, position)
+            at = admitted.position if isinstance(admitted, Filing) else position
             if not job.receipt.done():
-                job.receipt.set_result(Receipt(admitted, position))
+                job.receipt.set_result(Receipt(admitted, at))
 
     def _admit(self, job: _Job) -> Admitted | None:
         received = self._stamp()
@@ -226,3 +230,14 @@ class Ingest:
         for job in jobs:
             if not job.receipt.done():
                 job.receipt.set_exception(Unavailable(str(error)))
+
+
+def _record(admitted: Admitted) -> Input | None:
+    """What a job writes: nothing where all of it was there before."""
+    match admitted:
+        case Admission():
+            return admitted.batch
+        case Filing():
+            return None
+        case _:
+            return admitted

@@ -6,6 +6,7 @@ from labeler.moderation.cases import CaseBook
 from labeler.moderation.history import History
 from labeler.ports import Clock, LabelLog, Signer, TelemetryLog
 from labeler.reputation.judge import Judge
+from labeler.service.hearing import Hearing
 from labeler.service.ingest import Ingest
 from labeler.service.notify import Notifications
 from labeler.service.observe import Metrics
@@ -28,6 +29,7 @@ class Labeler:
     cases: CaseBook
     history: History
     desk: Desk
+    hearing: Hearing
     ingest: Ingest
     pipeline: Pipeline
     published: Wake

@@ -12,6 +12,7 @@ from typing import Final
 
 from labeler.moderation.cases import CaseBook, CaseKind
 from labeler.moderation.history import History
+from labeler.moderation.retention import Retention
 from labeler.ports import Clock
 from labeler.reputation.canary import Canary, Disagreement
 from labeler.reputation.inputs import Input
@@ -24,7 +25,7 @@ GRACE: Final = timedelta(minutes=1)
 """For how long the canary may be of another mind unnoticed: it fires its timers at their moment, and the judge's come
 back from the log a little later."""
 
-_CASES: Final = frozenset(kind.value for kind in CaseKind)
+_CASES: Final = {kind.value: kind for kind in CaseKind} | {"unanswered": CaseKind.ABUSE_REPORT}
 
 log = logging.getLogger(__name__)
 shadows = logging.getLogger("labeler.shadow")
@@ -47,6 +48,8 @@ class Oversight:
         history: History,
         canary: Canary | None = None,
         notify: Callable[[Notice], None] = lambda _: None,
+        *,
+        retention: Retention,
     ) -> None:
         self._judge = judge
         self._cases = cases
@@ -55,6 +58,7 @@ class Oversight:
         self._clock = clock
         self._canary = canary
         self._notify = notify
+        self._retention = retention
         self._held = 0
         self.position = 0  # of the newest record the judge has taken
         metrics.breaker_closed.set_function(lambda: float(judge.may_suspend))
@@ -103,11 +107,14 @@ class Oversight:
         self._judge.notices.clear()
         self._history.take(position, record)
         reminders = self._cases.take(position, record, emissions, notices)
+        for gone in self._retention.take(position, record):
+            self._history.drop_text(gone)
+            self._cases.drop_text(gone)
         return [notice._replace(case=self._case_of(notice)) for notice in notices] + reminders
 
     def _case_of(self, notice: Notice) -> int | None:
         """The number of the case a notice opened or joined."""
-        case = self._cases.find_open(CaseKind(notice.kind), notice.about) if notice.kind in _CASES else None
+        case = self._cases.find_open(_CASES[notice.kind], notice.about) if notice.kind in _CASES else None
         return case.number if case is not None else None
 
     def _failing(self) -> int:

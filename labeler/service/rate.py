@@ -1,8 +1,8 @@
-"""How many requests one relay and one address may make: counted in fixed windows, told in headers.
+"""How many requests one caller may make: counted in fixed windows, told in headers.
 
 The default limits lie above what one labeler was measured to serve, so nobody honest meets them; an operator lowers
 them when somebody must be slowed down. What is counted is bounded: the relays of the configuration, and so many
-addresses a window; those that come after share one count.
+addresses and accounts a window; those that come after share one count.
 """
 
 import math
@@ -18,6 +18,7 @@ from labeler.service.access import Caller, Relay
 from labeler.service.address import Network, client_address
 
 MAX_ADDRESSES: Final = 10_000  # counted one by one in a window
+MAX_ACCOUNTS: Final = 100_000  # likewise; whoever likes makes DIDs, and an address has but so many reports
 OTHERS: Final = "others"
 
 
@@ -86,7 +87,53 @@ class Rate:
         if relay is not None:
             self._relays[relay] += 1
             return Budget(self._limits.relay, self._relays[relay], seconds, reset, now)
-        if address not in self._addresses and len(self._addresses) >= MAX_ADDRESSES:
-            address = OTHERS
-        self._addresses[address] += 1
-        return Budget(self._limits.address, self._addresses[address], seconds, reset, now)
+        return Budget(self._limits.address, _counted(self._addresses, address, MAX_ADDRESSES), seconds, reset, now)
+
+
+class ReportLimits(NamedTuple):
+    """Reports, appeals and answers that one account and one address may hand in, in a window of `seconds`."""
+
+    account: int = 60
+    address: int = 600
+    seconds: int = 3_600
+
+
+class ReportRate:
+    """Counts what accounts say: for the DID behind it and for the address it comes from, whichever is spent first.
+
+    Anybody with a DID may speak, and DIDs cost nothing; behind the address of an account host stand many people.
+    """
+
+    def __init__(self, limits: ReportLimits, clock: Clock, proxies: Sequence[Network] = ()) -> None:
+        """Count by `limits`; the peers in `proxies` are believed who they speak for."""
+        self._limits = limits
+        self._proxies = proxies
+        self._clock = clock
+        self._window = -1
+        self._accounts: Counter[str] = Counter()
+        self._addresses: Counter[str] = Counter()
+
+    def count(self, request: web.Request, caller: Caller | None) -> Budget:
+        """Count one request; return the budget with less left in it."""
+        now, limits = self._clock.now(), self._limits
+        window = int(now.timestamp()) // limits.seconds
+        if window != self._window:
+            self._window = window
+            self._accounts.clear()
+            self._addresses.clear()
+        reset = datetime.fromtimestamp((window + 1) * limits.seconds, now.tzinfo)
+        account = _counted(self._accounts, caller.did if caller is not None else "", MAX_ACCOUNTS)
+        address = _counted(self._addresses, client_address(request, self._proxies), MAX_ADDRESSES)
+        budgets = [
+            Budget(limit, used, limits.seconds, reset, now)
+            for limit, used in ((limits.account, account), (limits.address, address))
+        ]
+        return min(budgets, key=lambda budget: budget.limit - budget.used)
+
+
+def _counted(counter: Counter[str], key: str, most: int) -> int:
+    """Count one more for `key`, or for all who come too late for a count of their own; return the count."""
+    if key not in counter and len(counter) >= most:
+        key = OTHERS
+    counter[key] += 1
+    return counter[key]

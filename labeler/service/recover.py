@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from labeler.errors import Corrupt
 from labeler.ports import TelemetryLog
-from labeler.reputation.inputs import Batch, PolicyActivated
+from labeler.reputation.inputs import Batch, PolicyActivated, Report
 from labeler.reputation.intake import Intake
 from labeler.service.oversight import Oversight
 
@@ -33,6 +33,8 @@ async def recover(telemetry: TelemetryLog, checkpoint: int, judge: Oversight, in
     while page := await telemetry.read(head, PAGE):
         for position, record in page:
             intake.remember(record)
+            if isinstance(record, Report):
+                intake.written(record, position)
             if position <= checkpoint:
                 judge.replay(position, record)
             head, received = position, record.received

@@ -23,11 +23,13 @@ from labeler.errors import Corrupt, Unavailable
 from labeler.moderation.audit import AuditEntry
 from labeler.moderation.cases import CaseBook
 from labeler.moderation.history import History
+from labeler.moderation.retention import Retention
 from labeler.ports import Entry
 from labeler.reputation.canary import Canary
 from labeler.reputation.inputs import Input
 from labeler.reputation.intake import Intake
 from labeler.reputation.judge import Judge
+from labeler.reputation.subject import Notice
 from labeler.service.access import (
     Access,
     Caller,
@@ -39,8 +41,11 @@ from labeler.service.access import (
     require_relay,
 )
 from labeler.service.audit import GetAuditHead, ListAudit
+from labeler.service.create_report import CreateReport
 from labeler.service.did_cache import CachedDids
+from labeler.service.give_answer import GiveAnswer
 from labeler.service.health import Health
+from labeler.service.hearing import Hearing
 from labeler.service.http import Http, Method, Procedure, Query, Subscription
 from labeler.service.identity import Identity
 from labeler.service.ingest import Ingest
@@ -53,7 +58,7 @@ from labeler.service.operator.set_override import SetOverride
 from labeler.service.oversight import Oversight
 from labeler.service.pipeline import Pipeline
 from labeler.service.query import Labels
-from labeler.service.rate import Rate, RateLimits
+from labeler.service.rate import Rate, RateLimits, ReportLimits, ReportRate
 from labeler.service.recover import recover
 from labeler.service.reputation import GetEvidence, GetPolicy, GetStanding
 from labeler.service.schema import load_lexicons
@@ -156,6 +161,9 @@ class Service:
     policy_text: str = POLICY
     limits: StreamLimits = field(default_factory=StreamLimits)
     rate_limits: RateLimits = field(default_factory=RateLimits)
+    report_limits: ReportLimits = field(default_factory=ReportLimits)
+    report_days: int = 90
+    told: list[Notice] = field(default_factory=list)
     corrupted: list[Corrupt] = field(default_factory=list)
     signer_key: str = KEY.public_key.did_key
     dids: StaticDids = field(default_factory=StaticDids)
@@ -167,7 +175,14 @@ class Service:
         intake = Intake()
         self.cases, self.history = CaseBook([timedelta(hours=hours) for hours in (24, 48, 72)]), History()
         oversight = self.oversight = Oversight(
-            self.judge, self.metrics, self.clock, self.cases, self.history, self.canary
+            self.judge,
+            self.metrics,
+            self.clock,
+            self.cases,
+            self.history,
+            self.canary,
+            self.told.append,
+            retention=Retention(timedelta(days=self.report_days)),
         )
         recovered = await recover(self.telemetry, bounds.checkpoint, oversight, intake)
         self.ingest = Ingest(self.telemetry, intake, self.clock, self.arrived, self.metrics, recovered)
@@ -176,6 +191,7 @@ class Service:
             self.telemetry, self.labels, oversight, pen, self.clock, self.arrived, self.published, self.metrics
         )
         self.desk = Desk(self.judge, self.cases, self.ingest, self.pipeline, timedelta(hours=24))
+        self.hearing = Hearing(self.judge, self.cases, self.history, self.ingest, self.pipeline)
         self.pipeline.start(bounds.checkpoint, bounds.head)
         self.streams = Streams(self.labels, self.published, LEXICONS, self.metrics, self.limits)
         self.health = Health(self.telemetry, self.labels, self.ingest, self.pipeline, self.clock, self.metrics)
@@ -214,7 +230,12 @@ class Service:
         )
 
     def methods(self) -> dict[str, Method]:
+        reports = ReportRate(self.report_limits, self.clock, self.limits.proxies)
         return {
+            "com.atproto.moderation.createReport": Procedure(
+                CreateReport(self.hearing).answer, require_anyone, rate=reports
+            ),
+            "email.atmos.reputation.answer": Procedure(GiveAnswer(self.hearing).answer, require_anyone, rate=reports),
             "com.atproto.label.queryLabels": Query(Labels(self.labels, self.clock, DID).answer),
             "com.atproto.label.subscribeLabels": Subscription(self.streams.subscribe),
             "email.atmos.telemetry.submitEvents": Procedure(
@@ -225,7 +246,7 @@ class Service:
                 turns=asyncio.Semaphore(32),
             ),
             "email.atmos.reputation.getStanding": Query(
-                GetStanding(self.judge, self.clock).answer, checked=True, personal=True
+                GetStanding(self.judge, self.cases, self.clock).answer, checked=True, personal=True
             ),
             "email.atmos.reputation.getEvidence": Query(GetEvidence(self.labels).answer, require_anyone, checked=True),
             "email.atmos.reputation.getPolicy": Query(GetPolicy(self.judge, self.ingest).answer, checked=True),
