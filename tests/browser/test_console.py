@@ -26,9 +26,15 @@ async def log_in(window: Window, token: str = "admin") -> None:
 @pytest.mark.parametrize(("size", "scheme"), SIZES)
 async def test_every_page_reads_well_at_every_size(window: "Open", size: str, scheme: str) -> None:
     seen = await window(size, scheme)
+
+    async def drawn(name: str, most: int = 2_000) -> None:
+        """Of the dark ones one picture says enough."""
+        if scheme == "light" or name == "did":
+            await seen.draw(f"console-{name}", most)
+
     await seen.go("/console/login")
     await seen.audit()
-    await seen.draw("console-login")
+    await drawn("login")
     await log_in(seen)
     pages = {
         "overview": "/console",
@@ -44,12 +50,12 @@ async def test_every_page_reads_well_at_every_size(window: "Open", size: str, sc
             await chart.scroll_into_view_if_needed()
         await seen.page.wait_for_load_state("networkidle")
         await seen.audit()
-        await seen.draw(f"console-{name}", {"policy": 1_000, "audit": 1_300}.get(name, 2_000))
+        await drawn(name, {"policy": 1_000, "audit": 1_300}.get(name, 2_000))
     await seen.page.goto(seen.page.url.replace("/audit", "/cases"))
     await seen.page.get_by_role("link", name="Suspension").first.click()
     await seen.page.wait_for_url("**/console/cases/*")
     await seen.audit()
-    await seen.draw("console-case", 2_000)
+    await drawn("case")
 
 
 async def test_a_suspension_is_found_understood_lifted_and_seen_on_the_stream_and_in_the_audit(
