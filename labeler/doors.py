@@ -8,8 +8,9 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
+from labeler.atproto.did_document import LABELER_SERVICE
 from labeler.atproto.service_auth import AuthPolicy
-from labeler.ports import Clock, DidResolver
+from labeler.ports import Clock, DidResolver, HandleResolver
 from labeler.service.access import (
     Access,
     Caller,
@@ -40,6 +41,8 @@ from labeler.service.stream import StreamLimits, Streams
 from labeler.service.submit import Submit
 from labeler.settings import Settings
 from labeler.web.assets import Assets
+from labeler.web.calls import Calls
+from labeler.web.member import MemberPages
 from labeler.web.pages import Pages
 from labeler.web.site import Site
 
@@ -97,10 +100,13 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
     }
 
 
-def website(settings: Settings) -> Site:
-    """The pages for people."""
-    assets = Assets()
-    return Site(Pages(settings.service.did, assets.url), assets.routes())
+def website(settings: Settings, calls: Calls, handles: HandleResolver) -> Site:
+    """The pages for people, which call methods as everybody does."""
+    assets, own = Assets(), settings.service
+    pages = Pages(own.did, assets.url)
+    audience = own.did if settings.identity.accept_bare_audience else own.did + LABELER_SERVICE
+    member = MemberPages(pages, calls, handles, origin=own.endpoint, audience=audience, contact=own.contact)
+    return Site(pages, [*assets.routes(), *member.routes()])
 
 
 def stream_limits(settings: Settings) -> StreamLimits:

@@ -59,6 +59,7 @@ from labeler.service.signing import Pen, Rotation
 from labeler.service.stream import Streams
 from labeler.service.wake import Wake
 from labeler.settings import Settings
+from labeler.web.calls import Calls
 
 CATCH_UP_SECONDS: Final = 10.0  # what a crash left unjudged, before the doors open
 DRAIN_SECONDS: Final = 20.0  # what is not judged by then is judged at the next start
@@ -95,6 +96,7 @@ async def run(
         _assembled(settings, canary) as labeler,
         _published(settings) as dids,
         _remembered(dids, settings, labeler) as kept,
+        handles(settings, kept, labeler.metrics) as named,
     ):
         self_check = SelfCheck(
             settings.service.did,
@@ -117,15 +119,16 @@ async def run(
         streams = Streams(labeler.shown, labeler.published, lexicons, labeler.metrics, stream_limits(settings))
         identity = Identity(settings.service.did, labeler.signer.key_id, settings.service.endpoint)
         table = methods(settings, labeler, streams, self_check)
+        allowed = access(settings, labeler, kept)
         http = Http(
             table,
             {**identity.pages(), **health.pages(), "/": landing(settings.service.did, table)},
-            access(settings, labeler, kept),
+            allowed,
             lexicons,
             labeler.metrics,
             lambda error: None if corrupt.done() else corrupt.set_exception(error),
             rate(settings, labeler.clock),
-            website(settings),
+            website(settings, Calls(table, allowed, lexicons), named),
         )
         runner = http.runner()
         try:
