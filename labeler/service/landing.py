@@ -24,7 +24,8 @@ def landing(did: str, nsids: Iterable[str]) -> Plain:
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>{name}</title>\n<h1>Mail reputation labeler</h1>\n"
         f"<p><code>{name}</code> says how the members of a mail relay send, as signed labels anybody can verify.</p>\n"
-        "<p>Where a member stands, and why: <code>/xrpc/email.atmos.reputation.getStanding?did=…</code>. All labels: "
+        '<p><a href="/member">Look up a member</a>: where it stands, and why; the same for programs: '
+        "<code>/xrpc/email.atmos.reputation.getStanding?did=…</code>. All labels: "
         '<a href="/xrpc/com.atproto.label.queryLabels?uriPatterns=*">queryLabels</a>. The rules: '
         '<a href="/xrpc/email.atmos.reputation.getPolicy">getPolicy</a>.</p>\n'
         f"<h2>What is answered here</h2>\n<ul>\n{items}\n</ul>\n</html>\n"

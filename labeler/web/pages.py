@@ -1,5 +1,6 @@
 """Templates into answers: escaping always on, undefined names an error, the same strict headers on every page."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,6 +23,8 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z")
+
 
 class Pages:
     """Renders the templates of this package. `did` is the labeler's own, `asset` tells where a static file is."""
@@ -36,7 +39,7 @@ class Pages:
             auto_reload=False,
         )
         self._templates.globals |= {"labeler": did, "asset": asset}
-        self._templates.filters |= {"moment": moment, "segment": segment, "thousands": thousands}
+        self._templates.filters |= {"moment": moment, "segment": segment, "thousands": thousands, "readable": readable}
 
     def show(self, template: str, status: int = 200, **values: Any) -> web.Response:
         """Answer with `template`, filled with `values`."""
@@ -52,6 +55,11 @@ def moment(at: datetime | str | None) -> Markup:
     utc = read.astimezone(UTC)
     exact, short = utc.strftime("%Y-%m-%dT%H:%M:%SZ"), utc.strftime("%Y-%m-%d %H:%M")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, exact, short)
+
+
+def readable(text: str) -> str:
+    """Write the moments within a sentence to the minute: 2026-03-02T12:00:00.000Z is 2026-03-02 12:00 UTC."""
+    return _MOMENT.sub(r"\1 \2 UTC", text)
 
 
 def segment(text: str) -> str:

@@ -1,6 +1,5 @@
 """The member page in a browser: looked up, read by the public and by the member, appealed, answered."""
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,3 +53,90 @@ async def test_the_member_sees_the_evidence(window: "Open", world: "World", size
     assert "Room left before each rule" in text
     await shown.audit()
     await shown.draw("member-evidence")
+
+
+async def test_a_member_appeals_and_operators_find_the_case(window: "Open", world: "World") -> None:
+    shown = await window("phone")
+    await shown.go(f"/member/{story.PASTURE.handle}")
+    form = shown.page.locator("#appeal")
+    await form.get_by_label("Your side").fill("The list was our own.\nWe checked every address.")
+    await form.get_by_label("One-time token").fill(story.PASTURE.token(world.running.did, REPORT))
+    await form.get_by_role("button", name="Appeal").click()
+    await shown.page.get_by_role("status").filter(has_text="Your appeal is with the operators").wait_for()
+    await shown.audit()
+    await shown.draw("member-appealed")
+    await sign_in(shown, world, story.PASTURE)
+    row = shown.page.get_by_role("row").filter(has_text="Your appeal")
+    assert "Waits for an operator" in await row.inner_text()
+    full = await world.running.client.get(
+        f"/xrpc/{STANDING}?did={story.PASTURE.did}", headers={"Authorization": "Bearer triage"}
+    )
+    assert full.json()["cases"][0]["kind"] == "appeal"
+
+
+async def test_a_second_appeal_says_why_not_and_keeps_what_was_written(window: "Open", world: "World") -> None:
+    shown = await window()
+    shown.excused = ["status of 403"]
+    await shown.go(f"/member/{story.LANTERN.did}")
+    form = shown.page.locator("#appeal")
+    await form.get_by_label("Your side").fill("And another thing.")
+    await form.get_by_label("One-time token").fill(story.LANTERN.token(world.running.did, REPORT))
+    await form.get_by_role("button", name="Appeal").click()
+    await shown.page.get_by_role("alert").first.wait_for()
+    assert await form.get_by_label("Your side").input_value() == "And another thing."
+    assert await form.get_by_label("One-time token").input_value() == ""
+    await shown.page.get_by_role("link", name="What you sent was not taken").click()
+    await shown.audit()
+    await shown.draw("member-refused")
+
+
+async def test_a_member_answers_without_any_script(window: "Open", world: "World") -> None:
+    shown = await window(javascript=False)
+    await shown.go(f"/member/{story.THICKET.did}")
+    await sign_in(shown, world, story.THICKET)
+    assert "please answer by" in await shown.text()
+    form = shown.page.get_by_role("form", name="Answer a question about abuse")
+    await form.get_by_label("Your answer").fill("Our own customers; we have their consent.")
+    await form.get_by_label("One-time token").fill(story.THICKET.token(world.running.did, ANSWER))
+    await form.get_by_role("button", name="Answer").click()
+    await shown.page.get_by_role("status").filter(has_text="the clock has stopped").wait_for()
+    await sign_in(shown, world, story.THICKET)
+    assert "please answer by" not in await shown.text()
+
+
+async def test_it_works_by_keyboard_alone(window: "Open") -> None:
+    shown = await window()
+    await shown.go("/")
+    await shown.page.get_by_role("link", name="Look up a member").focus()
+    await shown.page.keyboard.press("Enter")
+    field = shown.page.get_by_label("DID or handle")
+    await field.wait_for()
+    await shown.page.keyboard.press("Tab")
+    assert await shown.page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    for _ in range(2):
+        await shown.page.keyboard.press("Tab")
+    await shown.page.keyboard.type("quarry.test")
+    await shown.page.keyboard.press("Enter")
+    await shown.page.get_by_role("heading", name="quarry.test").wait_for()
+    for _ in range(3):
+        await shown.page.keyboard.press("Tab")
+    await shown.page.keyboard.press("Tab")
+    assert await shown.page.evaluate("document.activeElement.textContent.trim()") == "How to make a token"
+    await shown.page.keyboard.press("Enter")
+    await shown.page.get_by_text("goat account service-auth").first.wait_for()
+    assert f"--lxm {STANDING} --aud did:web:" in await shown.text()
+    await shown.audit()
+
+
+async def test_a_handle_nobody_has_is_told_where_it_was_asked(window: "Open") -> None:
+    shown = await window("phone", "dark")
+    shown.excused = ["status of 4"]
+    await shown.go("/member")
+    await shown.page.get_by_label("DID or handle").fill("nobody.test")
+    await shown.page.get_by_role("button", name="Look up").click()
+    await shown.page.get_by_role("alert").wait_for()
+    assert await shown.page.get_by_label("DID or handle").input_value() == "nobody.test"
+    await shown.audit()
+    assert await shown.go(f"/member/{story.STRAY}") == 404
+    assert "which does not claim it" in await shown.text()
+    await shown.audit()

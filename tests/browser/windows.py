@@ -76,7 +76,9 @@ class Window:
         height = await self.page.evaluate("() => document.documentElement.scrollHeight")
         clip = FloatRect(x=0, y=0, width=size["width"], height=min(max(height, size["height"]), MAX_PICTURE_HEIGHT))
         drawn = await self.page.screenshot(full_page=True, clip=clip, animations="disabled")
-        Image.open(io.BytesIO(drawn)).convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE).save(path, optimize=True)
+        Image.open(io.BytesIO(drawn)).convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE).save(
+            path, optimize=True
+        )
         assert path.stat().st_size <= MAX_PICTURE_BYTES, f"{path.name} is larger than {MAX_PICTURE_BYTES} bytes"
 
     def check(self) -> None:
