@@ -42,10 +42,13 @@ from labeler.service.submit import Submit
 from labeler.settings import Settings
 from labeler.web.assets import Assets
 from labeler.web.calls import Calls
+from labeler.web.console.console import console
 from labeler.web.member import MemberPages
 from labeler.web.pages import Pages
 from labeler.web.site import Site
 
+LOGINS: Final = 20  # attempts to log in to the console that one address has in …
+LOGIN_SECONDS: Final = 300
 BATCHES_AT_ONCE: Final = 32  # twice what goes into one append, so that one group gathers while another is written
 
 
@@ -100,13 +103,15 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
     }
 
 
-def website(settings: Settings, calls: Calls, handles: HandleResolver) -> Site:
-    """The pages for people, which call methods as everybody does."""
+def website(settings: Settings, labeler: Labeler, calls: Calls, known: Access, handles: HandleResolver) -> Site:
+    """The pages for people: everybody's, which call methods as everybody does, and the operators' console."""
     assets, own = Assets(), settings.service
     pages = Pages(own.did, assets.url)
     audience = own.did if settings.identity.accept_bare_audience else own.did + LABELER_SERVICE
     member = MemberPages(pages, calls, handles, origin=own.endpoint, audience=audience, contact=own.contact)
-    return Site(pages, [*assets.routes(), *member.routes()])
+    attempts = Rate(RateLimits(address=LOGINS, seconds=LOGIN_SECONDS), labeler.clock, _proxies(settings))
+    operators = console(pages, labeler, known, handles, attempts, own.endpoint)
+    return Site(pages, [*assets.routes(), *member.routes(), *operators])
 
 
 def stream_limits(settings: Settings) -> StreamLimits:

@@ -119,16 +119,16 @@ async def run(
         streams = Streams(labeler.shown, labeler.published, lexicons, labeler.metrics, stream_limits(settings))
         identity = Identity(settings.service.did, labeler.signer.key_id, settings.service.endpoint)
         table = methods(settings, labeler, streams, self_check)
-        allowed = access(settings, labeler, kept)
+        known = access(settings, labeler, kept)
         http = Http(
             table,
             {**identity.pages(), **health.pages(), "/": landing(settings.service.did, table)},
-            allowed,
+            known,
             lexicons,
             labeler.metrics,
             lambda error: None if corrupt.done() else corrupt.set_exception(error),
             rate(settings, labeler.clock),
-            website(settings, Calls(table, allowed, lexicons), named),
+            website(settings, labeler, Calls(table, known, lexicons), known, named),
         )
         runner = http.runner()
         try:

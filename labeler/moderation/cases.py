@@ -114,6 +114,10 @@ class CaseBook:
         """The open case of a kind about a member or provider."""
         return self._open.get((kind, about))
 
+    def open(self) -> Iterable[Case]:
+        """Every open case, in no order."""
+        return self._open.values()
+
     def about(self, about: str) -> list[Case]:
         """Every remembered case about a member or provider, the newest first."""
         return [case for number, case in sorted(self.cases.items(), reverse=True) if case.about == about]

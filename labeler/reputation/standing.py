@@ -29,7 +29,7 @@ from labeler.reputation.warmup import Warmup, warmed_caps, warmup
 _DOMAINS_SHOWN: Final = 20
 _REPORTS_SHOWN: Final = 100
 _ENFORCEMENT: Final = (MAIL_REMOVED, MAIL_SUSPENDED, MAIL_THROTTLED)
-_STATES: Final = {
+_STATES: Final = {  # the gravest first
     MAIL_REMOVED: "removed",
     MAIL_SUSPENDED: "suspended",
     MAIL_THROTTLED: "throttled",
@@ -64,10 +64,7 @@ def standing(judge: Judge, did: str, now: datetime) -> Standing:
     policy = judge.policy
     stage = warmup(policy, member, subject.windows, now) if policy is not None else None
     caps = warmed_caps(judge.caps(member, now), stage)
-    state = next((_STATES[val] for val in (*_ENFORCEMENT, CLEAN_SENDER) if val in active), None)
-    if state is None:
-        heard = subject.windows.kinds or member.enrolled or RELAY_MEMBER in active
-        state = "warming" if heard else "unknown"
+    state = state_of(subject, now)
     hourly, daily = _caps_now(policy, caps, state)
     labels = [_label(val, label, subject.stamped[val], policy) for val, label in active.items()]
     public = {
@@ -79,6 +76,20 @@ def standing(judge: Judge, did: str, now: datetime) -> Standing:
         "dailyCap": daily,
     }
     return Standing(public, _private(judge, subject, stage, now, list(active)))
+
+
+def state_of(subject: Subject, now: datetime) -> str:
+    """unknown, warming, good, throttled, suspended or removed: what the labels in force come to."""
+    active = subject.member.active
+    for val, state in _STATES.items():
+        label = active.get(val)
+        if label is not None and (label.exp is None or label.exp > now):
+            return state
+    if subject.windows.kinds or subject.member.enrolled:
+        return "warming"
+    membership = active.get(RELAY_MEMBER)
+    stands = membership is not None and (membership.exp is None or membership.exp > now)
+    return "warming" if stands else "unknown"
 
 
 def _label(val: str, label: ActiveLabel, stamp: datetime, policy: Policy | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.browser import story
+from tests.did_host import token
 
 if TYPE_CHECKING:
     import httpx
@@ -98,7 +99,7 @@ class TestWhoSeesWhat:
         self, world: "World", claims: dict[str, Any], why: str
     ) -> None:
         good = {"iss": HARBOR.did, "aud": world.running.did, "lxm": STANDING}
-        answer = await send(world, HARBOR, "evidence", token=story.token(HARBOR.key, **(good | claims)))
+        answer = await send(world, HARBOR, "evidence", token=token(HARBOR.key, **(good | claims)))
         assert answer.status_code == 401
         assert why in answer.text
         assert leaks(answer, await known(world, HARBOR)) == []
@@ -321,7 +322,7 @@ class TestForms:
         assert "answeredAt" in full["cases"][0]
 
     async def test_a_key_that_cannot_be_fetched_loses_nobody_a_word(self, world: "World") -> None:
-        token = story.token(HARBOR.key, iss="did:plc:nowhereaaaaaaaaaaaaaaaaa", aud=world.running.did, lxm=REPORT)
-        answer = await send(world, HARBOR, "appeal", token=token, text="my words")
+        stray = token(HARBOR.key, iss="did:plc:nowhereaaaaaaaaaaaaaaaaa", aud=world.running.did, lxm=REPORT)
+        answer = await send(world, HARBOR, "appeal", token=stray, text="my words")
         assert answer.status_code in (401, 503)
         assert "my words" in answer.text
