@@ -4,6 +4,7 @@ An image has its own styles, which the strict policy of the page around it does 
 Beside every chart stands a table with the same numbers.
 """
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -11,11 +12,10 @@ from typing import Any, Final, NamedTuple
 import pygal
 from pygal.style import Style
 
-WIDTH: Final = 960
-HEIGHT: Final = 300
-_TICKS: Final = 6
-_LEGEND: Final = 5  # names beside each other
-_PLENTY: Final = 1.08  # how far above the highest value a band reaches
+# It also puts an import hook in place, of a form that Python 3.11 warns of and 3.12 passes over, for maps we do not draw.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
+
+_GUIDES: Final = 4  # levels told apart, at most
 _COLOURS: Final = {
     "relay-member": "#8fa3b8",
     "clean-sender": "#2e9e5b",
@@ -34,6 +34,18 @@ _DARK: Final = """
 """
 
 
+class Size(NamedTuple):
+    """How large a chart is, in pixels; how many dates stand below it, and how many names beside each other."""
+
+    width: int
+    height: int
+    dates: int
+    names: int
+
+
+SIZES: Final = {"large": Size(960, 300, 6, 5), "small": Size(420, 300, 3, 2)}
+
+
 class Line(NamedTuple):
     """One series: a value for each stretch that begins at one of the chart's moments; None where it is not known."""
 
@@ -49,18 +61,22 @@ class Band(NamedTuple):
     end: datetime
 
 
-def draw(title: str, starts: Sequence[datetime], width: timedelta, lines: Sequence[Line], bands: Sequence[Band]) -> str:
+def draw(
+    title: str, starts: Sequence[datetime], width: timedelta, lines: Sequence[Line], bands: Sequence[Band], size: Size
+) -> str:
     """Draw `lines` over stretches of time that begin at `starts` (UTC), with `bands` behind them; return SVG."""
     first, last = starts[0], starts[-1] + width
-    top = max(1.0, *(float(value or 0) for line in lines for value in line.values)) * _PLENTY
-    names = dict.fromkeys(band.name for band in bands)
-    chart = pygal.DateTimeLine(**_settings(title, [_COLOURS.get(name, "#888888") for name in names]))
+    levels = _levels(max(value or 0 for line in lines for value in line.values))
+    top = float(levels[-1])
+    names = dict.fromkeys(band.name for band in bands if band.start < last and band.end > first)
+    chart = pygal.DateTimeLine(**_settings(title, size, [_COLOURS.get(name, "#888888") for name in names]))
     chart.range = (0, top)
+    chart.y_labels = levels
     chart.xrange = (first.timestamp(), last.timestamp())
-    chart.x_labels = [first + (last - first) * step / _TICKS for step in range(_TICKS + 1)]
+    chart.x_labels = [first + (last - first) * step / size.dates for step in range(size.dates + 1)]
     chart.x_value_formatter = lambda moment: moment.strftime("%d %b" if width >= timedelta(days=1) else "%a %Hh")
     for name in names:
-        outline: list[tuple[datetime, float] | None] = []
+        outline: list[tuple[datetime, float]] = []
         for band in (band for band in bands if band.name == name):
             start, end = max(band.start, first), min(band.end, last)
             if start < end:
@@ -70,12 +86,26 @@ def draw(title: str, starts: Sequence[datetime], width: timedelta, lines: Sequen
         steps: list[tuple[datetime, float]] = []
         for start, value in zip(starts, line.values, strict=True):
             if value is not None:
-                steps += [(start, float(value)), (min(start + width, last), float(value))]
+                steps += [(start, float(value)), (start + width, float(value))]
         chart.add(line.name, steps, fill=True, stroke_style={"width": 2})
     return _still(chart)
 
 
-def _settings(title: str, bands: list[str]) -> dict[str, Any]:
+def _levels(most: int) -> list[int]:
+    """Round numbers from 0 to just above `most`, evenly apart."""
+    step = 1
+    while step * _GUIDES <= most:
+        step = next(larger for larger in _rising(step) if larger > step)
+    return list(range(0, most + step + 1, step))
+
+
+def _rising(step: int) -> list[int]:
+    """1, 2, 5, 10 times the power of ten that `step` lies in."""
+    power = 10 ** (len(str(step)) - 1)
+    return [power, 2 * power, 5 * power, 10 * power]
+
+
+def _settings(title: str, size: Size, bands: list[str]) -> dict[str, Any]:
     style = Style(
         background="#ffffff",
         plot_background="#fbfcfd",
@@ -100,20 +130,19 @@ def _settings(title: str, bands: list[str]) -> dict[str, Any]:
         "style": style,
         "css": ("file://style.css", "file://graph.css", f"inline:{_DARK}"),
         "js": (),
-        "width": WIDTH,
-        "height": HEIGHT,
+        "width": size.width,
+        "height": size.height,
         "show_dots": False,
         "legend_at_bottom": True,
-        "legend_at_bottom_columns": _LEGEND,
+        "legend_at_bottom_columns": size.names,
         "legend_box_size": 12,
         "truncate_legend": -1,
         "show_x_guides": False,
         "x_label_rotation": 0,
         "value_formatter": lambda value: f"{round(value):,}".replace(",", " "),
         "order_min": 0,
-        "y_labels_major_count": 4,
-        "show_minor_y_labels": False,
         "margin": 12,
+        "margin_bottom": 34 if size.names > 2 else 62,
         "disable_xml_declaration": True,
     }
 

@@ -67,14 +67,14 @@ class Window:
         wide = await self.page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
         assert wide <= 0, f"the page is {wide} pixels too wide at {self._name}"
 
-    async def draw(self, name: str) -> None:
-        """Keep a picture of the whole page as `<name>-<size>[-dark].png`."""
+    async def draw(self, name: str, most: int = MAX_PICTURE_HEIGHT) -> None:
+        """Keep a picture of the page, the uppermost `most` pixels of it, as `<name>-<size>[-dark].png`."""
         PICTURES.mkdir(parents=True, exist_ok=True)
         path = PICTURES / f"{name}-{self._name}.png"
         size = self.page.viewport_size
         assert size is not None
         height = await self.page.evaluate("() => document.documentElement.scrollHeight")
-        clip = FloatRect(x=0, y=0, width=size["width"], height=min(max(height, size["height"]), MAX_PICTURE_HEIGHT))
+        clip = FloatRect(x=0, y=0, width=size["width"], height=min(max(height, size["height"]), most))
         drawn = await self.page.screenshot(full_page=True, clip=clip, animations="disabled")
         Image.open(io.BytesIO(drawn)).convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE).save(
             path, optimize=True

@@ -12,7 +12,7 @@ from labeler.atproto.syntax import is_did, is_handle
 from labeler.errors import BadInput, Unavailable
 from labeler.ports import HandleResolver
 from labeler.reputation.activity import DAY_HOURS, Stretch, activity
-from labeler.reputation.definitions import DEFINITIONS
+from labeler.reputation.definitions import DEFINITIONS, RELAY_MEMBER
 from labeler.reputation.subject import Subject, epoch
 from labeler.reputation.volume import HOUR_S
 from labeler.service.labeler import Labeler
@@ -20,9 +20,9 @@ from labeler.service.operator.desk import Event
 from labeler.service.operator.directory import ORDERS, STANDINGS, Directory, Place
 from labeler.service.operator.dossier import Dossiers
 from labeler.service.operator.emit_event import MAX_HOURS
-from labeler.web.charts import Band, Line, draw, utc
+from labeler.web.charts import SIZES, Band, Line, draw, utc
 from labeler.web.console.gate import Gate, Visit
-from labeler.web.console.words import KINDS, tell
+from labeler.web.console.words import COUNTS, KINDS, tell
 from labeler.web.forms import Form
 from labeler.web.pages import segment
 from labeler.web.site import Route, lost, see_other
@@ -133,9 +133,11 @@ class Members:
                 "by": by,
                 "charts": CHARTS,
                 "stretches": self._stretches(did, visit, by),
+                "sizes": SIZES,
                 "at": utc,
                 "rules": {rule.id: rule for rule in self._rules()},
                 "kinds": KINDS,
+                "counts": COUNTS,
                 "definitions": DEFINITIONS,
                 "max_hours": MAX_HOURS,
                 "problem": None,
@@ -155,8 +157,14 @@ class Members:
             Line(name, [getattr(stretch, column) for stretch in stretches]) for column, name in chart.columns.items()
         ]
         end = utc(stretches[-1].hour) + width
-        bands = [Band(span.val, span.start, span.end or end) for span in await self._dossiers.spans(did)]
-        drawn = draw(f"{chart.title}, by {by}", [utc(stretch.hour) for stretch in stretches], width, lines, bands)
+        bands = [
+            Band(span.val, span.start, span.end or end)
+            for span in await self._dossiers.spans(did)
+            if span.val != RELAY_MEMBER
+        ]
+        size = SIZES["small" if visit.request.query.get("size") == "small" else "large"]
+        starts = [utc(stretch.hour) for stretch in stretches]
+        drawn = draw(f"{chart.title}, by {by}", starts, width, lines, bands, size)
         # It is shown as an image: no policy of ours is asked about its styles, and it runs nothing.
         policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
         return web.Response(text=drawn, content_type="image/svg+xml", charset="utf-8", headers=policy)

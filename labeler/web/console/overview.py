@@ -14,7 +14,7 @@ from labeler.reputation.volume import HOUR_S
 from labeler.service.labeler import Labeler
 from labeler.service.operator.directory import STANDINGS, Directory
 from labeler.web.console.gate import HOME, Gate, Visit
-from labeler.web.console.words import MODES
+from labeler.web.console.words import KINDS, MODES
 from labeler.web.forms import Form
 from labeler.web.site import Route, see_other
 
@@ -90,6 +90,7 @@ class Overview:
             **{
                 "here": "overview",
                 "modes": MODES,
+                "kinds": KINDS,
                 "totals": totals,
                 "standings": STANDINGS,
                 "definitions": DEFINITIONS,

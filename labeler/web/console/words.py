@@ -24,6 +24,18 @@ RESOLUTION_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "override": ("Override", "The member is judged by other terms from here on; what stood by the old ones goes."),
     "dismiss": ("Dismiss", "Nothing changes; the case is closed."),
 }
+COUNTS: Final[Mapping[str, str]] = {
+    "accepted": "Messages, ever",
+    "delivered": "Delivered, ever",
+    "bounced": "Bounced, ever",
+    "deferred": "Deferred, ever",
+    "complained": "Complaints, ever",
+    "recipients": "Recipients",
+    "recipientDomains": "Recipient domains",
+    "invalidRecipients": "Missing recipients",
+    "unbound": "Outcomes of no known message",
+}
+"""What getStanding counts; that without "ever" in the time the policy looks back to."""
 MODES: Final[Mapping[str, tuple[str, str]]] = {
     "enforce": ("Enforce", "The rules decide, and what they decide is published."),
     "shadow": ("Shadow", "The rules only record what they would decide. Labels in force end as dated."),
