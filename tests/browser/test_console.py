@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.story import FOUNDRY, HARBOR, MEADOW, QUARRY, STRAY, THICKET
+from tests.browser.story import QUARRY
 from tests.browser.windows import Window
 
 if TYPE_CHECKING:
-    from tests.browser.conftest import Open, World
+    from tests.browser.conftest import Open
 
 SIZES = [("desktop", "light"), ("phone", "light"), ("desktop", "dark"), ("phone", "dark")]
 
