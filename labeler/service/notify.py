@@ -73,7 +73,9 @@ class Notifications:
             return
         # A relay names its reports as it likes, and perhaps after somebody.
         text = _ADDRESS.sub("[address]", notice.text)
-        message = Message(notice.kind, notice.about, notice.at, text, self._link(notice.about, notice.case), notice.case)
+        message = Message(
+            notice.kind, notice.about, notice.at, text, self._link(notice.about, notice.case), notice.case
+        )
         for line in self._lines:
             line.put(message)
 

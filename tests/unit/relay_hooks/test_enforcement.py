@@ -74,7 +74,7 @@ def test_the_values_are_those_the_labeler_declares() -> None:
 
 
 def test_replies_carry_code_status_and_standing_url(labelled: Labelled) -> None:
-    at = f"{URL}/xrpc/email.atmos.reputation.getStanding?did={ALICE}"
+    at = f"{URL}/member/{ALICE}"
     removed = Enforcer(labelled("mail-removed"), standing_url=URL + "/").check(ALICE, ["r"], "bulk", NOW)
     assert removed == Reject(f"550 5.7.1 This account was removed from this relay, see {at}")
     throttled = Enforcer(labelled("mail-throttled"), standing_url=URL, hourly_cap=10).check(
