@@ -100,7 +100,7 @@ def test_a_reply_is_one_line_of_at_most_512_octets_whatever_the_did(labelled: La
     assert len(verdict.reply) <= 510
     assert verdict.reply.isascii()
     assert verdict.reply.isprintable()
-    assert f"see {URL}/xrpc/" in verdict.reply
+    assert f"see {URL}/member/" in verdict.reply
     assert "%3A" not in verdict.reply  # the DID's own percent sign is escaped once more
 
 
