@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import pygal
 from pygal.style import Style
 
-# It also puts an import hook in place, of a form that Python 3.11 warns of and 3.12 passes over, for maps we do not draw.
+# It also leaves an import hook behind, for maps, of a form that Python 3.11 warns of and 3.12 passes over.
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
 
 _GUIDES: Final = 4  # levels told apart, at most
@@ -142,7 +142,8 @@ def _settings(title: str, size: Size, bands: list[str]) -> dict[str, Any]:
         "value_formatter": lambda value: f"{round(value):,}".replace(",", " "),
         "order_min": 0,
         "margin": 12,
-        "margin_bottom": 34 if size.names > 2 else 62,
+        "margin_right": 26,
+        "margin_bottom": 34 if size.names > 2 else 44,
         "disable_xml_declaration": True,
     }
 

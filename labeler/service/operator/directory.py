@@ -105,7 +105,11 @@ class Directory:
         """The matching rows, in stretches."""
         loop, now = asyncio.get_running_loop(), self._clock.now()
         began, rows = loop.time(), []
-        for number, (did, subject) in enumerate(list(self._judge.subjects.items())):
+        subjects = self._judge.subjects
+        for number, did in enumerate(list(subjects)):  # what comes meanwhile is left out, what goes as well
+            subject = subjects.get(did)
+            if subject is None:
+                continue
             if not sought or _matches(did, subject, sought):
                 active = subject.member.active
                 labels = tuple(val for val in sorted(active) if (exp := active[val].exp) is None or exp > now)

@@ -133,8 +133,9 @@ class Cases:
                 await desk.act(visit.operator, case.number, act, comment=comment, revision=revision)
                 visit.session.told = f"Case {case.number}: {act}, done."
         except BadInput as error:
-            status = 409 if error.name in _CONFLICTS else error.status
-            changes = _since(case, revision) if error.name in _CONFLICTS else []
+            overtaken = error.name in _CONFLICTS or (revision is not None and revision != case.revision)
+            status = 409 if overtaken else error.status
+            changes = _since(case, revision) if overtaken else []
             return await self._page(visit, case, status, problem=error.message, changes=changes, form=form)
         return see_other(f"{CASES}/{case.number}")
 

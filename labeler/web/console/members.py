@@ -44,7 +44,7 @@ class Chart(NamedTuple):
 CHARTS: Final = {
     "sent": Chart("Messages sent", {"sent": "messages"}),
     "bounces": Chart("Bounces", {"missing": "no such recipient", "refused": "refused for policy"}),
-    "domains": Chart("New recipient domains", {"domains": "domains not written to in the month before"}),
+    "domains": Chart("New recipient domains", {"domains": "not written to in the month before"}),
     "complaints": Chart("Complaints", {"complaints": "recipients who complained"}),
 }
 
@@ -174,10 +174,7 @@ class Members:
         try:
             match found["what"]:
                 case "label":
-                    decision, _ = await desk.decide(visit.operator, _label_event(did, form))
-                    told = "A removal is proposed; another admin must confirm it."
-                    if decision.event != "propose-removal":
-                        told = f"Done: {', '.join((*decision.apply, *decision.negate))}."
+                    told = await self._label(visit, _label_event(did, form))
                 case "comment":
                     await desk.decide(visit.operator, Event("comment", did, comment=form.needed("comment")))
                     told = "The comment is kept."
@@ -189,6 +186,22 @@ class Members:
             return await self._page(visit, did, error.status, problem=error.message, form=form)
         visit.session.told = told
         return see_other(f"{DIDS}/{segment(did)}")
+
+    async def _label(self, visit: Visit, event: Event) -> str:
+        """Set a label or take it back; return what came of it."""
+        before = self._stamps(event.did)
+        decision, _ = await self._labeler.desk.decide(visit.operator, event)
+        if decision.event == "propose-removal":
+            return "A removal is proposed; another admin must confirm it."
+        if self._stamps(event.did) != before:
+            return f"Done: {', '.join((*decision.apply, *decision.negate))}."
+        if event.negate:
+            return f"Nothing has changed: {event.negate[0]} is not in force."
+        return f"Nothing has changed: {event.apply[0]} is in force as it is."
+
+    def _stamps(self, did: str) -> dict[str, Any]:
+        subject = self._labeler.judge.subjects.get(did)
+        return dict(subject.stamped) if subject is not None else {}
 
     def _stretches(self, did: str, visit: Visit, by: str) -> list[Stretch]:
         subject = self._labeler.judge.subjects.get(did) or Subject()

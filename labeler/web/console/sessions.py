@@ -38,7 +38,7 @@ class Sessions:
         """Log an operator in; return the new id. Of too many sessions the oldest end."""
         self._sessions = {key: session for key, session in self._sessions.items() if not _over(session, now)}
         own = [key for key, session in self._sessions.items() if session.did == did]
-        for key in own[: len(own) - EACH_MAX + 1]:
+        for key in own[: max(0, len(own) - EACH_MAX + 1)]:
             del self._sessions[key]
         while len(self._sessions) >= SESSIONS_MAX:
             del self._sessions[next(iter(self._sessions))]
@@ -65,7 +65,7 @@ class Sessions:
 
 
 def _key(given: str) -> bytes:
-    return hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(given.encode("utf-8", "replace")).digest()
 
 
 def _over(session: Session, now: datetime) -> bool:
