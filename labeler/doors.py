@@ -5,9 +5,11 @@ Nothing here knows an adapter: what stands behind the doors comes from `wiring`.
 
 import asyncio
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+from labeler.atproto.did_document import LABELER_SERVICE
+from labeler.atproto.lexicon import Lexicons
 from labeler.atproto.service_auth import AuthPolicy
 from labeler.ports import Clock, DidResolver, HandleResolver
 from labeler.service.access import (
@@ -40,7 +42,10 @@ from labeler.service.stream import StreamLimits, Streams
 from labeler.service.submit import Submit
 from labeler.settings import Settings
 from labeler.web.assets import Assets
+from labeler.web.calls import Calls
 from labeler.web.console.console import console
+from labeler.web.front import front
+from labeler.web.member import MemberPages
 from labeler.web.pages import Pages
 from labeler.web.site import Site
 
@@ -100,13 +105,23 @@ def methods(settings: Settings, labeler: Labeler, streams: Streams, self_check: 
     }
 
 
-def website(settings: Settings, labeler: Labeler, known: Access, handles: HandleResolver) -> Site:
-    """The pages for people."""
-    assets = Assets()
-    pages = Pages(settings.service.did, assets.url)
+def website(
+    settings: Settings,
+    labeler: Labeler,
+    table: Mapping[str, Method],
+    known: Access,
+    lexicons: Lexicons,
+    handles: HandleResolver,
+) -> Site:
+    """The pages for people: everybody's, which call methods as everybody does, and the operators' console."""
+    assets, own = Assets(), settings.service
+    pages = Pages(own.did, assets.url)
+    calls = Calls(table, known, lexicons)
+    audience = own.did if settings.identity.accept_bare_audience else own.did + LABELER_SERVICE
+    member = MemberPages(pages, calls, handles, origin=own.endpoint, audience=audience, contact=own.contact)
     attempts = Rate(RateLimits(address=LOGINS, seconds=LOGIN_SECONDS), labeler.clock, _proxies(settings))
-    origin = settings.service.endpoint
-    return Site(pages, [*assets.routes(), *console(pages, labeler, known, handles, attempts, origin)])
+    operators = console(pages, labeler, known, handles, attempts, own.endpoint)
+    return Site(pages, [*front(pages, table), *assets.routes(), *member.routes(), *operators])
 
 
 def stream_limits(settings: Settings) -> StreamLimits:

@@ -43,7 +43,6 @@ from labeler.service.http import Http
 from labeler.service.identity import Identity
 from labeler.service.ingest import Ingest
 from labeler.service.labeler import Labeler
-from labeler.service.landing import landing
 from labeler.service.notify import Notifications, look_at
 from labeler.service.observe import JsonLines, Metrics
 from labeler.service.operator.desk import Desk
@@ -121,13 +120,13 @@ async def run(
         known = access(settings, labeler, kept)
         http = Http(
             table,
-            {**identity.pages(), **health.pages(), "/": landing(settings.service.did, table)},
+            {**identity.pages(), **health.pages()},
             known,
             lexicons,
             labeler.metrics,
             lambda error: None if corrupt.done() else corrupt.set_exception(error),
             rate(settings, labeler.clock),
-            website(settings, labeler, known, named),
+            website(settings, labeler, table, known, lexicons, named),
         )
         runner = http.runner()
         try:

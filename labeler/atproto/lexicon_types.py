@@ -1,7 +1,6 @@
 """The leaves of the lexicon language: data model, scalar types, string formats (Lexicon spec §Field Types).
 
-Graphemes are counted as code points. A string has at least as many, so nothing longer than `maxGraphemes`
-passes.
+Graphemes are counted where code points alone would be too many (graphemes.py).
 """
 
 import base64
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from labeler.atproto import syntax
+from labeler.atproto.graphemes import graphemes
 from labeler.errors import BadInput
 
 Schema = dict[str, Any]
@@ -106,7 +106,8 @@ def _check_string(schema: Schema, value: Any, path: str) -> None:
     if not isinstance(value, str):
         raise bad(path, "must be a string")
     check_range(schema, len(value.encode()), path, "Length", "bytes")
-    check_range(schema, len(value), path, "Graphemes", "characters")
+    seen = len(value) if len(value) <= schema.get("maxGraphemes", len(value)) else graphemes(value)
+    check_range(schema, seen, path, "Graphemes", "characters")
     if "format" in schema:
         wanted, holds = FORMATS[schema["format"]]
         if not holds(value):

@@ -202,7 +202,7 @@ def _show_urls(stage: Stage, screen: Screen) -> None:
     screen.chapter("Everything keeps running until Ctrl-C")
     screen.say(f"labeler  {origin}")
     screen.say(f"console  {console_url(origin)}  log in with the token {stage.labeler.operator_token}")
-    screen.say(f"         {origin}/xrpc/email.atmos.reputation.getStanding?did={did}")
+    screen.say(f"         {origin}/member/{did}")
     screen.say(f"         {origin}/xrpc/com.atproto.label.queryLabels?uriPatterns=*")
     screen.say(f"         ws{origin.removeprefix('http')}/xrpc/com.atproto.label.subscribeLabels?cursor=0")
     screen.say(f"         {origin}/metrics")

@@ -1,5 +1,6 @@
 """Templates into answers: escaping always on, undefined names an error, the same strict headers on every page."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,11 +16,14 @@ HEADERS: Final = {
         "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex",  # what is said of somebody today is not to be found tomorrow
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z")
 
 
 class Pages:
@@ -35,7 +39,7 @@ class Pages:
             auto_reload=False,
         )
         self._templates.globals |= {"labeler": did, "asset": asset}
-        self._templates.filters |= {"moment": moment, "segment": segment, "thousands": thousands}
+        self._templates.filters |= {"moment": moment, "segment": segment, "thousands": thousands, "readable": readable}
 
     def show(self, template: str, status: int = 200, **values: Any) -> web.Response:
         """Answer with `template`, filled with `values`."""
@@ -51,6 +55,11 @@ def moment(at: datetime | str | None) -> Markup:
     utc = read.astimezone(UTC)
     exact, short = utc.strftime("%Y-%m-%dT%H:%M:%SZ"), utc.strftime("%Y-%m-%d %H:%M")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, exact, short)
+
+
+def readable(text: str) -> str:
+    """Write the moments within a sentence to the minute: 2026-03-02T12:00:00.000Z is 2026-03-02 12:00 UTC."""
+    return _MOMENT.sub(r"\1 \2 UTC", text)
 
 
 def segment(text: str) -> str:

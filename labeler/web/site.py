@@ -81,7 +81,7 @@ class Site:
 
 
 def _beginning(path: str) -> str:
-    return path.split("/", 2)[1]
+    return path if path == "/" else path.split("/", 2)[1]
 
 
 def _finding(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -61,7 +61,9 @@ async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium, driven by Playwright."""
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=chromium(), args=[*sandbox, "--disable-gpu"])
+        started = await playwright.chromium.launch(
+            executable_path=chromium(), args=[*sandbox, "--disable-gpu", "--disable-dev-shm-usage"]
+        )
         yield started
         await started.close()
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 DAYS: Final = 5
 A_BATCH: Final = 1_000
 PROVIDERS: Final = tuple(f"{name}.example" for name in ("bigmail", "postbox", "inbox", "mailhaus", "letters", "pigeon"))
+REPO: Final = "com.atproto.admin.defs#repoRef"
+EMIT: Final = "tools.ozone.moderation.emitEvent"
+ASK: Final = "email.atmos.operator.askMember"
+CREATE_REPORT: Final = "com.atproto.moderation.createReport"
+APPEAL: Final = "com.atproto.moderation.defs#reasonAppeal"
 STRAY: Final = "stray.test"  # leads to a member that does not claim it
 
 
@@ -51,9 +56,12 @@ QUARRY: Final = Member("quarry", 120, gone=40)  # suspended by the rules
 FOUNDRY: Final = Member("foundry", 150, gone=60, complained=4)  # and so is this one
 EMBERS: Final = Member("embers", 120, gone=50)  # a third one on the same day: the breaker holds it at a throttle
 HOLLOW: Final = Member("hollow", 40)  # removed
-LANTERN: Final = Member("lantern", 60)  # suspended by a moderator
+LANTERN: Final = Member("lantern", 60)  # suspended by a moderator, and has appealed
 THICKET: Final = Member("thicket", 60)  # asked to explain
-MEMBERS: Final = (MEADOW, HARBOR, QUARRY, FOUNDRY, EMBERS, HOLLOW, LANTERN, THICKET)
+WICKET: Final = Member("wicket", 30)  # and so is this one
+ORCHARD: Final = Member("orchard", 30)  # throttled by a moderator
+PASTURE: Final = Member("pasture", 30)  # suspended by a moderator
+MEMBERS: Final = (MEADOW, HARBOR, QUARRY, FOUNDRY, EMBERS, HOLLOW, LANTERN, THICKET, WICKET, ORCHARD, PASTURE)
 
 
 def publish(dids: DidHost, names: NameServer) -> None:
@@ -70,12 +78,14 @@ async def play(running: "Running") -> None:
     now = datetime.now(UTC)
     for member in MEMBERS:
         await _submit(running, list(_mail(member, now)))
-    await _emit(running, "moderator", LANTERN, _label("mail-suspended", comment="phishing seen by a partner"))
-    await _emit(running, "admin", HOLLOW, _label("mail-removed", comment="third takeover of this account"))
-    await _emit(running, "other-admin", HOLLOW, _label("mail-removed", comment="agreed"))
-    await call(
-        running, "email.atmos.operator.askMember", "moderator", did=THICKET.did, comment="who gave you the list?"
-    )
+    await decide(running, "moderator", LANTERN, "mail-suspended", comment="phishing seen by a partner")
+    await decide(running, "moderator", PASTURE, "mail-suspended", comment="a list that was bought")
+    await decide(running, "moderator", ORCHARD, "mail-throttled", comment="a list that was rented")
+    await decide(running, "admin", HOLLOW, "mail-removed", comment="third takeover of this account")
+    await decide(running, "other-admin", HOLLOW, "mail-removed", comment="agreed")
+    for member in (THICKET, WICKET):
+        await call(running, ASK, "moderator", did=member.did, comment="looks like a rented list")
+    await _appeal(running, LANTERN, "The account was stolen; the key is changed.")
 
 
 async def call(running: "Running", nsid: str, token: str, **body: Any) -> Any:
@@ -121,20 +131,22 @@ def _moment(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _label(*values: str, comment: str) -> dict[str, Any]:
-    return {
+async def decide(running: "Running", operator: str, member: Member, *values: str, comment: str) -> None:
+    """Let an operator label a member."""
+    event = {
         "$type": "tools.ozone.moderation.defs#modEventLabel",
         "createLabelVals": list(values),
         "negateLabelVals": [],
         "comment": comment,
     }
+    subject = {"$type": REPO, "did": member.did}
+    await call(running, EMIT, operator, event=event, subject=subject, createdBy="did:plc:x")
 
 
-async def _emit(running: "Running", operator: str, member: Member, event: dict[str, Any]) -> None:
-    subject = {"$type": "com.atproto.admin.defs#repoRef", "did": member.did}
-    await call(
-        running, "tools.ozone.moderation.emitEvent", operator, event=event, subject=subject, createdBy="did:plc:x"
-    )
+async def _appeal(running: "Running", member: Member, text: str) -> None:
+    subject = {"$type": REPO, "did": member.did}
+    token = member.token(running.did, CREATE_REPORT)
+    await call(running, CREATE_REPORT, token, reasonType=APPEAL, subject=subject, reason=text)
 
 
 async def _submit(running: "Running", events: list[dict[str, Any]]) -> None:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
         (story.EMBERS, "throttled"),
         (story.HOLLOW, "removed"),
         (story.LANTERN, "suspended"),
+        (story.PASTURE, "suspended"),
+        (story.ORCHARD, "throttled"),
         (story.THICKET, "warming"),
+        (story.WICKET, "warming"),
     ],
     ids=lambda value: value.name if isinstance(value, story.Member) else value,
 )

@@ -40,6 +40,8 @@ async def test_a_serious_fault_of_access_is_noticed_and_a_page_too_wide(window: 
     await opened.page.evaluate("document.body.append(Object.assign(document.createElement('img'), {}))")
     with pytest.raises(AssertionError, match="image-alt"):
         await opened.audit()
-    await opened.page.evaluate("document.querySelector('img').alt = ''; document.body.style.width = '999px'")
+    await opened.page.evaluate(
+        "document.querySelectorAll('img').forEach((img) => { img.alt = '' }); document.body.style.width = '999px'"
+    )
     with pytest.raises(AssertionError, match="pixels too wide"):
         await opened.audit()

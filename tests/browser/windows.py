@@ -1,17 +1,21 @@
 """Browser windows: opened at a size and in a scheme, watched, looked over by axe-core, and drawn."""
 
+import io
 import os
 import shutil
 from pathlib import Path
 from typing import Any, Final
 
+from PIL import Image
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, FloatRect, Page, Request, ViewportSize
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 AXE: Final = ROOT / "tests" / "node" / "node_modules" / "axe-core" / "axe.min.js"
+KEPT: Final = "SCREENSHOTS" in os.environ  # they are for the documentation, and made small
 PICTURES: Final = Path(os.environ.get("SCREENSHOTS", ROOT / "build" / "screenshots"))
 SIZES: Final = {"phone": ViewportSize(width=390, height=844), "desktop": ViewportSize(width=1280, height=900)}
 MAX_PICTURE_BYTES: Final = 300 * 1024
+COLOURS: Final = 128  # of a picture: plenty for a page
 MAX_PICTURE_HEIGHT: Final = 2_400  # pixels: what is further down shows nothing new
 SERIOUS: Final = {"serious", "critical"}
 
@@ -72,7 +76,11 @@ class Window:
         assert size is not None
         height = await self.page.evaluate("() => document.documentElement.scrollHeight")
         clip = FloatRect(x=0, y=0, width=size["width"], height=min(max(height, size["height"]), most))
-        await self.page.screenshot(path=path, full_page=True, clip=clip, animations="disabled")
+        drawn = await self.page.screenshot(full_page=True, clip=clip, animations="disabled")
+        if not KEPT:
+            path.write_bytes(drawn)
+            return
+        Image.open(io.BytesIO(drawn)).convert("RGB").quantize(COLOURS).save(path, optimize=True)
         assert path.stat().st_size <= MAX_PICTURE_BYTES, f"{path.name} is larger than {MAX_PICTURE_BYTES} bytes"
 
     def check(self) -> None:

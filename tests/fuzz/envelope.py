@@ -22,6 +22,9 @@ NAMES: dict[int, set[str]] = {
     503: {"NotEnoughResources"},
 }
 
+# What the reference answers and its lexicons do not declare (row 261), and what we add to it.
+UNDECLARED = {"com.atproto.moderation.createReport": {"AlreadyAppealed", "AccountTakedown", "NothingToAppeal"}}
+
 
 def check(answer: Answer, nsid: str | None = None, *, head: bool = False) -> dict[str, Any] | None:
     """Hold an answer to the rules; return the envelope of a refusal, None for a success."""
@@ -36,7 +39,7 @@ def check(answer: Answer, nsid: str | None = None, *, head: bool = False) -> dic
     assert set(body) <= {"error", "message"}, body
     assert isinstance(body.get("message", ""), str)
     declared = {error["name"] for error in DEFS.get(nsid or "", {}).get("errors", ())}
-    assert body["error"] in NAMES[answer.status] | declared, body
+    assert body["error"] in NAMES[answer.status] | declared | UNDECLARED.get(nsid or "", set()), body
     assert len(answer.body) < 8192, "a refusal is short"
     assert b"Traceback" not in answer.body
     return body  # type: ignore[no-any-return]

@@ -56,9 +56,16 @@ def mutants(path: Path = FILE) -> list[Mutant]:
     return [Mutant(**each) for each in declared(path)["mutants"]]
 
 
-def drawn(seed: int) -> list[int]:
-    """Shuffle every row of the document that is a must, a should or our own decision."""
-    pool = sorted(row.number for row in rows(DOCUMENT.read_text()) if row.level in "MSD")
+def drawn(seed: int, later: Sequence[int] = (0, 0)) -> list[int]:
+    """Shuffle every row of the document that is a must, a should or our own decision.
+
+    Rows from `later[0]` to `later[1]` joined the document after the draw, which they must not change.
+    """
+    pool = sorted(
+        row.number
+        for row in rows(DOCUMENT.read_text())
+        if row.level in "MSD" and not later[0] <= row.number <= later[1]
+    )
     return random.Random(seed).sample(pool, len(pool))
 
 

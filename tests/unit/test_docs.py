@@ -1,6 +1,7 @@
 """The documents say what is so: links lead somewhere, named tests exist, and every table lists what the code has."""
 
 import ast
+import json
 import re
 import shutil
 import types
@@ -16,10 +17,12 @@ from typer.main import get_command
 
 from labeler.adapters.keyfile import new_key, write_new_key
 from labeler.cli.verbs import app
+from labeler.moderation.reasons import REASON_TYPES
 from labeler.reputation.definitions import DEFINITIONS
 from labeler.reputation.metrics import METRICS
 from labeler.reputation.policy import parse_policy
 from labeler.service.observe import Metrics
+from labeler.service.schema import load_lexicons
 from labeler.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,3 +166,18 @@ def test_the_example_configuration_is_one_the_service_takes(tmp_path: Path) -> N
 def test_nothing_is_promised_of_a_test_that_is_skipped() -> None:
     for _, file, _ in named_tests():
         assert not re.search(r"pytest\.mark\.(skip|xfail)|pytest\.skip", (ROOT / file).read_text()), file
+
+
+def test_what_members_are_told_to_send_is_what_we_take() -> None:
+    """The bodies in docs/MEMBERS.md that go to a method of ours."""
+    lexicons = load_lexicons()
+    sent = re.findall(r'/xrpc/([\w.]+)"[^`]*?-d \'(\{.*?\})\'\n', document("docs/MEMBERS.md"), re.DOTALL)
+    assert [nsid for nsid, _ in sent] == ["email.atmos.reputation.answer", "com.atproto.moderation.createReport"]
+    for nsid, body in sent:
+        lexicons.check_input(nsid, json.loads(body))
+    assert json.loads(sent[1][1])["reasonType"] in REASON_TYPES
+
+
+def test_members_are_told_of_every_label() -> None:
+    told = " ".join(table("docs/MEMBERS.md", "label | what happens to your mail"))
+    assert all(definition.val in told for definition in DEFINITIONS)

@@ -29,6 +29,19 @@ RESTATED = [
     ("com.atproto.label.queryLabels", "main/output/schema", models.ComAtprotoLabelQueryLabels.Response, set()),
     ("com.atproto.label.subscribeLabels", "main/parameters", models.ComAtprotoLabelSubscribeLabels.Params, set()),
     (
+        "com.atproto.moderation.createReport",
+        "main/input/schema",
+        models.ComAtprotoModerationCreateReport.Data,
+        set(),
+    ),
+    (
+        "com.atproto.moderation.createReport",
+        "main/output/schema",
+        models.ComAtprotoModerationCreateReport.Response,
+        set(),
+    ),
+    ("com.atproto.moderation.createReport", "modTool", models.ComAtprotoModerationCreateReport.ModTool, set()),
+    (
         "tools.ozone.moderation.emitEvent",
         "main/input/schema",
         models.ToolsOzoneModerationEmitEvent.Data,
@@ -58,6 +71,13 @@ def test_what_we_restate_has_the_fields_of_the_sdk(
     schema = ours(nsid, path)
     assert set(schema["properties"]) == set(fields) - left_out
     assert set(schema.get("required", ())) == {name for name, field in fields.items() if field.is_required()}
+
+
+def test_the_limits_of_a_report_are_those_of_the_sdk() -> None:
+    (limit,) = models.ComAtprotoModerationCreateReport.Data.model_fields["reason"].metadata
+    reason = ours("com.atproto.moderation.createReport", "main/input/schema/properties/reason")
+    assert reason["maxLength"] == limit.max_length == 20_000
+    assert reason["maxGraphemes"] == 2_000
 
 
 def test_the_limit_of_a_label_value_is_that_of_the_sdk() -> None:

@@ -147,6 +147,12 @@ async def test_the_reference_lexicon_package_accepts_our_files_and_our_traffic(
         "subject": {"$type": "com.atproto.admin.defs#repoRef", "did": SUBJECTS[1]},
         "createdBy": "did:plc:moderator",
     }
+    report = {
+        "reasonType": "tools.ozone.report.defs#reasonMisleadingSpam",
+        "subject": {"$type": "com.atproto.admin.defs#repoRef", "did": SUBJECTS[1]},
+        "reason": "a word",
+        "modTool": {"name": "app"},
+    }
     moderator = {"Authorization": "Bearer moderator"}
     checks: list[dict[str, Any]] = []
 
@@ -168,6 +174,9 @@ async def test_the_reference_lexicon_package_accepts_our_files_and_our_traffic(
 
         await procedure("email.atmos.telemetry.submitEvents", "relay", {"events": [mail, late]})
         await procedure("tools.ozone.moderation.emitEvent", "moderator", event)
+        await procedure("com.atproto.moderation.createReport", "relay", report)
+        await procedure("email.atmos.operator.askMember", "moderator", {"did": "did:plc:moderator"})
+        await procedure("email.atmos.reputation.answer", "moderator", {"text": "asked myself"})
         await query("com.atproto.label.queryLabels", uriPatterns=["*"], limit=3)
         await query("email.atmos.reputation.getStanding", did=SUBJECTS[1])
         await query("email.atmos.reputation.getStanding", did="did:plc:nobody")

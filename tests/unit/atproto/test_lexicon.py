@@ -49,6 +49,7 @@ def refusal(lexicons: Lexicons, value: Any, ref: str = "x.y.z") -> str:
         ({"type": "string"}, ""),
         ({"type": "string", "maxLength": 2}, "é"),
         ({"type": "string", "maxGraphemes": 1}, "é"),
+        ({"type": "string", "maxGraphemes": 1}, "e\u0301"),
         ({"type": "string", "knownValues": ["a"]}, "b"),
         ({"type": "string", "enum": ["a"]}, "a"),
         ({"type": "string", "const": "a"}, "a"),

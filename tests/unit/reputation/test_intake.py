@@ -8,7 +8,18 @@ import pytest
 from labeler.errors import BadInput
 from labeler.reputation import intake as module
 from labeler.reputation.events import SendEvent
-from labeler.reputation.inputs import Batch, Decision, Override, Question, Tick, decode_input, encode_input
+from labeler.reputation.filings import Filing
+from labeler.reputation.inputs import (
+    Batch,
+    CaseAction,
+    Decision,
+    Override,
+    Question,
+    Report,
+    Tick,
+    decode_input,
+    encode_input,
+)
 from labeler.reputation.intake import Intake
 
 RELAY, OTHER = "did:web:relay.example", "did:web:other.example"
@@ -214,3 +225,83 @@ def test_an_override_nobody_could_mean_is_refused(fields: dict[str, Any], words:
     granted: dict[str, Any] = {"received": NOW, "operator": "did:plc:op", "did": "did:plc:m", **fields}
     with pytest.raises(BadInput, match=words):
         Intake().admit_override(Override(**granted), RULES)
+
+
+def report(**fields: Any) -> Report:
+    known: dict[str, Any] = {
+        "received": NOW,
+        "reporter": "did:plc:bob",
+        "did": "did:plc:m",
+        "reason": "x.y.z#spam",
+        "category": "spam",
+    }
+    return Report(**(known | fields))
+
+
+def appeal(at: datetime = NOW) -> Report:
+    return report(received=at, reporter="did:plc:m", reason="x.y.z#appeal", category="appeal", appeal=True)
+
+
+class TestReports:
+    def test_the_same_again_within_a_day_is_the_one_that_was_filed(self) -> None:
+        intake = Intake()
+        first = report()
+        assert intake.admit_report(first) is first
+        intake.written(first, 7)
+        again = intake.admit_report(report(received=NOW + DAY - MS, text="other words"))
+        assert again == Filing(NOW, 7)
+        later = report(received=NOW + DAY)
+        assert intake.admit_report(later) is later
+
+    def test_a_restart_knows_it(self) -> None:
+        intake = Intake()
+        intake.remember(report())
+        intake.written(report(), 7)
+        assert intake.admit_report(report(received=NOW + MS)) == Filing(NOW, 7)
+
+    def test_what_could_not_be_written_may_be_said_again(self) -> None:
+        intake = Intake()
+        intake.admit_report(report())
+        intake.forget(report())
+        again = report(received=NOW + MS)
+        assert intake.admit_report(again) is again
+
+    def test_a_report_is_about_a_did(self) -> None:
+        with pytest.raises(BadInput):
+            Intake().admit_report(report(did="alice"))
+
+
+@pytest.mark.row(261)
+class TestAppeals:
+    def test_one_waits_at_a_time(self) -> None:
+        intake = Intake()
+        intake.admit_report(appeal())
+        with pytest.raises(BadInput) as caught:
+            intake.admit_report(appeal(NOW + DAY))
+        assert (caught.value.name, caught.value.status) == ("AlreadyAppealed", 403)
+
+    def test_a_restart_knows_it(self) -> None:
+        intake = Intake()
+        intake.remember(appeal())
+        with pytest.raises(BadInput):
+            intake.admit_report(appeal())
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            CaseAction(NOW, "did:plc:op", 1, "resolve", "appeal", "did:plc:m", revision=0),
+            Decision(NOW, "did:plc:op", "did:plc:m", "resolve-appeal"),
+        ],
+    )
+    def test_once_decided_there_may_be_another_at_once(self, end: CaseAction | Decision) -> None:
+        intake = Intake()
+        intake.admit_report(appeal())
+        intake.remember(end)
+        again = appeal(NOW + MS)
+        assert intake.admit_report(again) is again, "not taken for the first one, either"
+
+    def test_one_that_could_not_be_written_may_be_said_again(self) -> None:
+        intake = Intake()
+        intake.admit_report(appeal())
+        intake.forget(appeal())
+        intake.admit_report(appeal())

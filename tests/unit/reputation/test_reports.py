@@ -220,3 +220,28 @@ def test_a_question_right_after_a_lift_runs_out_too(story: Any) -> None:
     story.batch(*story.message())
     story.wait(hours=2)
     assert "mail-suspended" in story.active()
+
+
+class TestSilence:
+    def test_each_question_that_runs_out_is_told_once(self) -> None:
+        reports = AbuseReports()
+        reports.ask("q", 10, 10, 0)
+        reports.report("r", 11, None, None)
+        assert reports.fell_silent(0, WITHIN_S + 9, WITHIN_S) == 0
+        assert reports.fell_silent(0, WITHIN_S + 10, WITHIN_S) == 1
+        assert reports.fell_silent(0, WITHIN_S + 11, WITHIN_S) == 0
+
+    def test_an_answer_or_a_clean_slate_is_no_silence(self) -> None:
+        reports = AbuseReports()
+        reports.ask("q", 10, 10, 0)
+        assert reports.fell_silent(11, 10**9, WITHIN_S) == 0
+        reports.answer(20)
+        assert reports.fell_silent(0, 10**9, WITHIN_S) == 0
+
+    def test_asked_by_a_human_after_it_ran_out_by_itself_it_is_told_again(self) -> None:
+        reports = AbuseReports()
+        reports.report("r", 0, None, 0)
+        assert reports.fell_silent(0, WITHIN_S, WITHIN_S) == 1
+        reports.ask("q", WITHIN_S + 5, WITHIN_S + 5, 0)
+        assert reports.fell_silent(0, WITHIN_S + 6, WITHIN_S) == 0
+        assert reports.fell_silent(0, 2 * WITHIN_S + 5, WITHIN_S) == 1

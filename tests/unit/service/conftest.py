@@ -49,7 +49,6 @@ from labeler.service.hearing import Hearing
 from labeler.service.http import Http, Method, Procedure, Query, Subscription
 from labeler.service.identity import Identity
 from labeler.service.ingest import Ingest
-from labeler.service.landing import landing
 from labeler.service.observe import Metrics
 from labeler.service.operator.ask_member import AskMember
 from labeler.service.operator.desk import Desk
@@ -214,7 +213,7 @@ class Service:
         )
         http = Http(
             self.methods(),
-            {**identity.pages(), **self.health.pages(), "/": landing(DID, self.methods())},
+            {**identity.pages(), **self.health.pages()},
             access,
             LEXICONS,
             self.metrics,
