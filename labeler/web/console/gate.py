@@ -24,8 +24,10 @@ from labeler.web.site import Handler, Route, see_other
 
 HOME: Final = "/console"
 LOGIN: Final = "/console/login"
-LOGIN_METHOD: Final = "email.atmos.operator.listCases"
-"""What a service-auth token to log in with is made for (its `lxm`): who may list cases may see the console."""
+LOGIN_METHOD: Final = "email.atmos.operator.openConsole"
+"""What a service-auth token to log in with is made for (its `lxm`). It is no method one can call: a token that somebody
+was given for one call must not open a session that may do everything.
+"""
 
 
 class Visit(NamedTuple):

@@ -10,7 +10,7 @@ from tests.e2e.console.conftest import ALICE, KEY, LOGIN, REMOTE, STRANGER, Offi
 if TYPE_CHECKING:
     import httpx
 
-METHOD = "email.atmos.operator.listCases"
+METHOD = "email.atmos.operator.openConsole"
 PAGES = ["/console", "/console/dids", f"/console/dids/{ALICE}", "/console/cases", "/console/policy", "/console/audit"]
 
 
@@ -77,6 +77,7 @@ async def test_a_service_auth_token_lets_in_once(office: Office) -> None:
 @pytest.mark.parametrize(
     ("claims", "status"),
     [
+        ({"lxm": "email.atmos.operator.listCases"}, 401),
         ({"lxm": "email.atmos.operator.resolveCase"}, 401),
         ({"lxm": None}, 401),
         ({"aud": "did:web:elsewhere.example#atproto_labeler"}, 401),
