@@ -18,7 +18,7 @@ from labeler.service.operator.dossier import Dossiers
 from labeler.service.operator.emit_event import MAX_HOURS
 from labeler.service.operator.resolutions import RESOLUTIONS, Resolution
 from labeler.web.console.gate import Gate, Visit
-from labeler.web.console.words import KINDS, RESOLUTION_WORDS
+from labeler.web.console.words import KINDS, LATER, RESOLUTION_WORDS
 from labeler.web.forms import Form
 from labeler.web.site import Route, lost, see_other
 
@@ -126,14 +126,16 @@ class Cases:
             if revision is None:
                 raise BadInput("The form does not say which revision of the case was looked at.")
             if act == "resolve":
-                await desk.resolve(visit.operator, case.number, _resolution(form), revision=revision)
+                _, position = await desk.resolve(visit.operator, case.number, _resolution(form), revision=revision)
                 visit.session.told = f"Case {case.number}: {form.text('resolution')}, done."
                 if case.closed is not None:
                     visit.session.told = f"Case {case.number} is closed: {case.resolution}."
             else:
                 comment = form.needed("comment") if act == "comment" else form.text("comment")
-                await desk.act(visit.operator, case.number, act, comment=comment, revision=revision)
+                _, position = await desk.act(visit.operator, case.number, act, comment=comment, revision=revision)
                 visit.session.told = f"Case {case.number}: {act}, done."
+            if self._labeler.pipeline.position < position:
+                visit.session.told = LATER
         except BadInput as error:
             overtaken = error.name in _CONFLICTS or (revision is not None and revision != case.revision)
             status = 409 if overtaken else error.status

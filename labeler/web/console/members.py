@@ -22,7 +22,7 @@ from labeler.service.operator.dossier import Dossiers
 from labeler.service.operator.emit_event import MAX_HOURS
 from labeler.web.charts import SIZES, Band, Line, draw, utc
 from labeler.web.console.gate import Gate, Visit
-from labeler.web.console.words import COUNTS, KINDS, tell
+from labeler.web.console.words import COUNTS, KINDS, LATER, tell
 from labeler.web.forms import Form
 from labeler.web.pages import segment
 from labeler.web.site import Route, lost, see_other
@@ -190,7 +190,9 @@ class Members:
     async def _label(self, visit: Visit, event: Event) -> str:
         """Set a label or take it back; return what came of it."""
         before = self._stamps(event.did)
-        decision, _ = await self._labeler.desk.decide(visit.operator, event)
+        decision, position = await self._labeler.desk.decide(visit.operator, event)
+        if self._labeler.pipeline.position < position:
+            return LATER
         if decision.event == "propose-removal":
             return "A removal is proposed; another admin must confirm it."
         if self._stamps(event.did) != before:

@@ -43,6 +43,9 @@ MODES: Final[Mapping[str, tuple[str, str]]] = {
     "pause": ("Pause", "The rules rest; nothing is decided but by people."),
 }
 
+LATER: Final = "It is kept, and takes effect as soon as labels can be published."
+"""What is told where the answer did not wait for the pipeline."""
+
 
 class Line(NamedTuple):
     """One entry. `tone`: good, bad, warn or nothing; `text` may be of several lines."""
