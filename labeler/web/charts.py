@@ -143,7 +143,7 @@ def _settings(title: str, size: Size, bands: list[str]) -> dict[str, Any]:
         "order_min": 0,
         "margin": 12,
         "margin_right": 26,
-        "margin_bottom": 34 if size.names > 2 else 44,
+        "margin_bottom": 30,
         "disable_xml_declaration": True,
     }
 
