@@ -127,7 +127,9 @@ class Cases:
                 raise BadInput("The form does not say which revision of the case was looked at.")
             if act == "resolve":
                 await desk.resolve(visit.operator, case.number, _resolution(form), revision=revision)
-                visit.session.told = f"Case {case.number} is closed: {case.resolution or form.text('resolution')}."
+                visit.session.told = f"Case {case.number}: {form.text('resolution')}, done."
+                if case.closed is not None:
+                    visit.session.told = f"Case {case.number} is closed: {case.resolution}."
             else:
                 comment = form.needed("comment") if act == "comment" else form.text("comment")
                 await desk.act(visit.operator, case.number, act, comment=comment, revision=revision)

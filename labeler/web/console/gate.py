@@ -1,15 +1,14 @@
 """The gate of the console: who may come in, and whether a form was really sent from one of our pages.
 
-A form counts only with the token of its session in it, and only if the browser does not say that another site sent it.
-Where it says so in `Sec-Fetch-Site`, that decides; `Origin` is looked at where a browser does not know that header. Of
-a page without a referrer, as ours are, `Origin` is "null" (Fetch standard §3.2), and so proves nothing by itself.
+A form counts only with the token of its session in it, and only if the browser does not say that another site sent it
+(same_site.py). The cookie is never sent along from other sites in the first place (SameSite=Strict, RFC 6265bis §5.2).
 """
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -20,12 +19,15 @@ from labeler.service.rate import Rate
 from labeler.web.console.sessions import LONGEST, Session, Sessions
 from labeler.web.forms import Form, read_form
 from labeler.web.pages import Pages
+from labeler.web.same_site import require_same_site
 from labeler.web.site import Handler, Route, see_other
 
 HOME: Final = "/console"
 LOGIN: Final = "/console/login"
-LOGIN_METHOD: Final = "email.atmos.operator.listCases"
-"""What a service-auth token to log in with is made for (its `lxm`): who may list cases may see the console."""
+LOGIN_METHOD: Final = "email.atmos.operator.openConsole"
+"""What a service-auth token to log in with is made for (its `lxm`). It is no method one can call: a token that somebody
+was given for one call must not open a session that may do everything.
+"""
 
 
 class Visit(NamedTuple):
@@ -92,7 +94,7 @@ class Gate:
         """Take a form from those who are logged in; raises `BadInput`, 403 when it did not come from our page."""
 
         async def answer(request: web.Request, found: Mapping[str, str]) -> web.StreamResponse:
-            self._check_sender(request)
+            require_same_site(request, self._origin)
             form = await read_form(request)
             visit = self._visit(request)
             if visit is None:
@@ -141,7 +143,7 @@ class Gate:
             response = self._login(request, 429, "Too many attempts from your address; wait a few minutes.")
             response.headers.update(budget.headers())
             return response
-        self._check_sender(request)
+        require_same_site(request, self._origin)
         form = await read_form(request)
         try:
             caller = await self._access.identify(f"Bearer {form.needed('token')}", LOGIN_METHOD)
@@ -187,16 +189,6 @@ class Gate:
                 method=LOGIN_METHOD,
             )
         )
-
-    def _check_sender(self, request: web.Request) -> None:
-        site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-        if site is not None:
-            ours = site == "same-origin"
-        else:
-            # Without either header it is no browser: nobody's cookie is sent along unasked.
-            ours = origin is None or origin == self._origin or urlsplit(origin).netloc == request.host
-        if not ours:
-            raise BadInput("This form came from another site.", name="ForeignForm", status=403)
 
 
 def _inside(path: str | None) -> str:

@@ -23,6 +23,7 @@ RESOLUTION_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "shorten": ("Shorten", "The restriction ends after the hours given."),
     "override": ("Override", "The member is judged by other terms from here on; what stood by the old ones goes."),
     "dismiss": ("Dismiss", "Nothing changes; the case is closed."),
+    "remove": ("Remove", "The removal is proposed; the case stays open until another admin confirms or dismisses it."),
 }
 COUNTS: Final[Mapping[str, str]] = {
     "accepted": "Messages, ever",
