@@ -5,6 +5,7 @@ itself, with a reason; its neighbours stay. Rule 3: what could not be written is
 retry is not mistaken for a duplicate.
 """
 
+from collections import deque
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -23,6 +24,7 @@ AHEAD: Final = timedelta(minutes=5)
 _MEMORY_DAYS: Final = 9  # LATE + AHEAD, counted in days of reception, rounded up at both ends
 _DID_CACHE: Final = 200_000
 _MAX_HOURS: Final = 10 * 366 * 24  # a moment that far ahead can still be written as a date
+_UNDONE_MAX: Final = 256  # words about appeals that may be forgotten again: more than are ever written at once
 _MAX_CAP: Final = 1_000_000_000  # as an enrolment may agree
 
 
@@ -52,6 +54,7 @@ class Intake:
         self._external: dict[str, set[tuple[str, str]]] = {}
         self._revisions: dict[int, int] = {}  # case → actions so far
         self._appealed: set[str] = set()  # members whose appeal nobody has decided
+        self._before: deque[tuple[Input, bool]] = deque(maxlen=_UNDONE_MAX)  # whether one waited before each word
         self._filings = Filings()
 
     def admit(self, relay: str, events: Sequence[SendEvent], received: datetime) -> Admission:
@@ -129,7 +132,7 @@ class Intake:
         if report.appeal:
             if report.did in self._appealed:
                 raise BadInput("An appeal of this account is waiting already.", name="AlreadyAppealed", status=403)
-            self._appealed.add(report.did)
+            self._follow_appeals(report)
             return report
         filed = self._filings.find(report)
         if filed is None:
@@ -165,19 +168,19 @@ class Intake:
             case Batch():
                 day = self._days.get(_day(record.received), set())
                 day.difference_update(f"{record.relay} {event.id}" for event in record.events)
+                return
             case Decision():
                 if record.external_id is not None:
                     self._external.get(record.external_id, set()).discard((record.did, record.event))
-                if record.event == "resolve-appeal":
-                    self._appealed.add(record.did)
             case CaseAction():
                 self._revisions[record.case] -= 1
-                if record.kind == "appeal" and record.act == "resolve":
-                    self._appealed.add(record.did)
-            case Report(appeal=True):
-                self._appealed.discard(record.did)
             case Report():
                 self._filings.forget(record)
+            case _:
+                return
+        if self._before and self._before[-1][0] == record:
+            _, waited = self._before.pop()
+            (self._appealed.add if waited else self._appealed.discard)(record.did)
 
     def remember(self, record: Input) -> None:
         """Take in a record read back from the log."""
@@ -192,18 +195,21 @@ class Intake:
             self._revisions[record.case] = self._revisions.get(record.case, 0) + 1
             self._follow_appeals(record)
         elif isinstance(record, Report):
-            if record.appeal:
-                self._appealed.add(record.did)
-            else:
+            self._follow_appeals(record)
+            if not record.appeal:
                 self._filings.file(record)
 
-    def _follow_appeals(self, word: Decision | CaseAction) -> None:
-        """Note which appeals are decided."""
-        if isinstance(word, Decision):
-            if word.event == "resolve-appeal":
-                self._appealed.discard(word.did)
-        elif word.kind == "appeal" and word.act in {"resolve", "reopen"}:
-            (self._appealed.discard if word.act == "resolve" else self._appealed.add)(word.did)
+    def _follow_appeals(self, word: Decision | CaseAction | Report) -> None:
+        """Note which appeals wait and which are decided."""
+        match word:
+            case Report(appeal=True) | CaseAction(kind="appeal", act="reopen"):
+                waits = True
+            case Decision(event="resolve-appeal") | CaseAction(kind="appeal", act="resolve"):
+                waits = False
+            case _:
+                return
+        self._before.append((word, word.did in self._appealed))
+        (self._appealed.add if waits else self._appealed.discard)(word.did)
 
     def _roll(self, received: datetime) -> tuple[set[str], list[set[str]]]:
         """Today's ids and those of the days still remembered; older days are dropped whole."""

@@ -15,7 +15,7 @@ from labeler.moderation.history import History
 from labeler.moderation.retention import Retention
 from labeler.ports import Clock
 from labeler.reputation.canary import Canary, Disagreement
-from labeler.reputation.inputs import Input
+from labeler.reputation.inputs import Input, Report
 from labeler.reputation.judge import Judge
 from labeler.reputation.subject import Emission, Notice
 from labeler.reputation.volume import HOUR_S
@@ -68,8 +68,10 @@ class Oversight:
         """Take the record at `position` in and tell people what is theirs; return the labels to publish."""
         emissions = self._judge.step(record)
         self.position = position
+        known = self._urgency(record)
         for notice in self._noted(position, record, emissions):
-            self._tell_notice(notice)
+            repeated = known is not None and notice.kind == "abuse-report" and known == self._urgency(record)
+            self._tell_notice(notice, sent=not repeated)
         self._compare(record, emissions, tell=True)
         for emission in emissions:
             if emission.shadow:
@@ -123,11 +125,20 @@ class Oversight:
         stretches = self._judge.incidents.stretches.values()
         return sum(any(last >= hour - 1 for _, last in stretch) for stretch in stretches)
 
-    def _tell_notice(self, notice: Notice) -> None:
+    def _urgency(self, record: Input) -> str | None:
+        """How urgent the open case is that an account's report would join.
+
+        Any number of strangers may report: people are sent word when a case opens or becomes more urgent, no more.
+        """
+        case = self._cases.find_open(CaseKind.ABUSE_REPORT, record.did) if isinstance(record, Report) else None
+        return case.urgency if case is not None else None
+
+    def _tell_notice(self, notice: Notice, *, sent: bool = True) -> None:
         self._metrics.noticed(notice.kind)
         fields = {"kind": notice.kind, "about": notice.about, "since": notice.at}
         notices.warning("%s: %s", notice.kind, notice.text, extra={"fields": fields})
-        self._notify(notice)
+        if sent:
+            self._notify(notice)
 
     def _tell_shadow(self, emission: Emission) -> None:
         label = emission.label

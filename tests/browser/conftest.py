@@ -33,6 +33,7 @@ class World(NamedTuple):
     running: Running
     dids: DidHost
     names: NameServer
+    began: dict[str, str]  # how everybody stood when the story was told, by DID
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,8 +53,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             story.publish(dids, names)
             _install(folder, port, dids.url)
             async with Installation(folder, port).serving() as running:
-                await story.play(running)
-                yield World(running, dids, names)
+                yield World(running, dids, names, await story.play(running))
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")

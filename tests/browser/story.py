@@ -19,6 +19,7 @@ A_BATCH: Final = 1_000
 PROVIDERS: Final = tuple(f"{name}.example" for name in ("bigmail", "postbox", "inbox", "mailhaus", "letters", "pigeon"))
 REPO: Final = "com.atproto.admin.defs#repoRef"
 EMIT: Final = "tools.ozone.moderation.emitEvent"
+GET_STANDING: Final = "email.atmos.reputation.getStanding"
 ASK: Final = "email.atmos.operator.askMember"
 CREATE_REPORT: Final = "com.atproto.moderation.createReport"
 APPEAL: Final = "com.atproto.moderation.defs#reasonAppeal"
@@ -73,8 +74,8 @@ def publish(dids: DidHost, names: NameServer) -> None:
     names.name(STRAY, f"did={MEADOW.did}")
 
 
-async def play(running: "Running") -> None:
-    """Let it all happen."""
+async def play(running: "Running") -> dict[str, str]:
+    """Let it all happen; return how everybody stands then, by DID."""
     now = datetime.now(UTC)
     for member in MEMBERS:
         await _submit(running, list(_mail(member, now)))
@@ -84,8 +85,10 @@ async def play(running: "Running") -> None:
     await decide(running, "admin", HOLLOW, "mail-removed", comment="third takeover of this account")
     await decide(running, "other-admin", HOLLOW, "mail-removed", comment="agreed")
     for member in (THICKET, WICKET):
-        await call(running, ASK, "moderator", did=member.did, comment="looks like a rented list")
+        await call(running, ASK, "moderator", did=member.did, comment="who gave you the list?")
     await _appeal(running, LANTERN, "The account was stolen; the key is changed.")
+    stands = [await running.client.get(f"/xrpc/{GET_STANDING}?did={member.did}") for member in MEMBERS]
+    return {member.did: answer.json()["standing"] for member, answer in zip(MEMBERS, stands, strict=True)}
 
 
 async def call(running: "Running", nsid: str, token: str, **body: Any) -> Any:

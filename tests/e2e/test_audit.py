@@ -1,7 +1,9 @@
 """The audit chain of a service that really ran, verified, exported, pinned, and tampered with in every way."""
 
 import ast
+import asyncio
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -12,13 +14,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from labeler.adapters.keyfile import KeyFileSigner
 from labeler.cli import main
+from labeler.service.audit_check import verify
+from labeler.wiring import audited
 from tests.service_process import EMIT, ServiceProcess, install, serving
+
+if TYPE_CHECKING:
+    from tests.conftest import Installation
 
 SCRIPT = Path("conformance/check_audit.py")
 ALICE, BOB = "did:plc:alice", "did:plc:bob"
@@ -155,6 +162,9 @@ def test_what_nobody_touched_is_good_beside_the_service_and_after_it(ran: Ran) -
 def test_the_export_says_all_of_it_and_the_script_agrees(ran: Ran, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in audit(ran.folder, "export").out.splitlines()]
     assert {line["entry"]["kind"] for line in lines} == EVERY_KIND
+    secret = hashlib.sha256(b"moderator").hexdigest()
+    assert secret[:8] in str(lines)
+    assert secret[:16] not in str(lines)
     settings = [line["entry"]["body"] for line in lines if line["entry"]["kind"] == "setting"]
     assert settings[1]["set"] == {"identity.check_seconds": "99.0"}
     (tmp_path / "head.json").write_text(json.dumps(ran.head))
@@ -164,6 +174,26 @@ def test_the_export_says_all_of_it_and_the_script_agrees(ran: Ran, tmp_path: Pat
     (tmp_path / "head.json").write_text(json.dumps(ran.head | {"at": "2026-01-01T00:00:00.000Z"}))
     found = script(ran.folder, "--head", str(tmp_path / "head.json"), "--key", key)
     assert (found.code, "signature does not hold" in found.out) == (1, True)
+
+
+async def test_beside_a_busy_service_it_finds_nothing_either(installation: "Installation") -> None:
+    """Labels are replaced and words come in while it reads: what is new is left for the next time."""
+    async with installation.serving() as running:
+
+        async def decide_on_and_on() -> None:
+            for number in range(40):
+                member = f"did:plc:m{number % 3}"
+                vals = ("mail-throttled",)
+                await (running.label(member, negate=vals) if number // 3 % 2 else running.label(member, *vals))
+
+        deciding, heads = asyncio.create_task(decide_on_and_on()), set[int]()
+        while not deciding.done():
+            async with audited(installation.settings) as (telemetry, labels):
+                verdict = await verify(labels, telemetry, {}, lambda _: None)
+            assert verdict.fault is None
+            heads.add(verdict.head.n)
+        await deciding
+        assert len(heads) > 3
 
 
 def test_an_export_may_begin_behind_a_pin(ran: Ran) -> None:

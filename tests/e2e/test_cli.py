@@ -149,10 +149,10 @@ def test_replay_of_the_running_service_s_log_is_what_it_published(place: Place) 
         body = {"events": list(bounces(datetime.now(UTC) - timedelta(hours=5)))}
         answer = httpx.post(f"{place.url}/xrpc/email.atmos.telemetry.submitEvents", json=body, headers=headers)
         assert answer.json()["accepted"] == len(body["events"])
-        done = place.run("label", "apply", "did:plc:eve", "mail-removed", token=place.tokens["operator"])
+        done = place.run("label", "apply", "did:plc:eve", "mail-throttled", token=place.tokens["operator"])
         assert done.returncode == 0, done.stderr
         replayed = place.lines("replay", "--sign")
-        assert [label["val"] for label in replayed] == ["relay-member", "mail-suspended", "mail-removed"]
+        assert [label["val"] for label in replayed] == ["relay-member", "mail-suspended", "mail-throttled"]
         assert stream(place.url, len(replayed)) == replayed
         changes = place.lines("replay")
         assert [change["rule"] for change in changes] == ["enrolled", "invalid-recipients", OPERATOR]

@@ -23,6 +23,7 @@ from labeler.adapters.sqlite import SqliteLabelLog, SqliteTelemetryLog
 from labeler.atproto.frames import LabelsFrame, decode_frame
 from labeler.atproto.label import Label
 from labeler.reputation.inputs import Batch
+from labeler.service.audit_check import verify
 
 RELAY = "did:web:smtp.example.com"
 SUBMITTERS = 4
@@ -196,7 +197,7 @@ async def test_killed_in_mid_traffic_it_loses_and_repeats_nothing(installation: 
 
 
 async def check_logs(installation: Installation, traffic: Traffic, history: list[tuple[int, Label]]) -> None:
-    """Every event stands in the input log once; the labels stand at its head."""
+    """Every event stands in the input log once; the labels stand at its head; the audit chain agrees with both."""
     data = installation.folder / "data"
     async with (
         SqliteTelemetryLog(data / "telemetry.sqlite") as telemetry,
@@ -208,6 +209,8 @@ async def check_logs(installation: Installation, traffic: Traffic, history: list
         assert ids == Counter(event["id"] for number in range(traffic.started) for event in traffic.events(number))
         assert (await log.bounds()).checkpoint == await telemetry.head()
         assert [(row.seq, row.label) for row in await log.read(0, 10**6)] == history
+        verdict = await verify(log, telemetry, {}, lambda _: None)
+        assert (verdict.fault, verdict.labels) == (None, len(history))
 
 
 def check_replay(installation: Installation, history: list[tuple[int, Label]]) -> None:

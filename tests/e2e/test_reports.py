@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import websockets
 
+from labeler.atproto.frames import LabelsFrame, decode_frame
 from labeler.atproto.keys import PrivateKey
 from tests.did_host import account, did_host, token
 from tests.receivers import SECRET, Receiver, receiver
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 MEMBER, READER = "did:plc:memberaaaaaaaaaaaaaaaaaa", "did:plc:readeraaaaaaaaaaaaaaaaaa"
 KEYS = {MEMBER: PrivateKey.from_hex("73" * 32), READER: PrivateKey.from_hex("74" * 32)}
 REPORT, ANSWER = "com.atproto.moderation.createReport", "email.atmos.reputation.answer"
+STREAM = "com.atproto.label.subscribeLabels"
 ASK = "email.atmos.operator.askMember"
 SUBJECT = {"$type": "com.atproto.admin.defs#repoRef", "did": MEMBER}
 SPAM, APPEAL = "com.atproto.moderation.defs#reasonSpam", "com.atproto.moderation.defs#reasonAppeal"
@@ -108,8 +111,10 @@ async def test_silence_at_the_deadline_is_told_and_a_late_answer_is_heard(
         assert answer.status_code == 200, answer.text
         assert told(hook, "unanswered") == []
         await until(lambda: told(hook, "unanswered"))
-        labels = (await running.client.get("/xrpc/com.atproto.label.queryLabels?uriPatterns=*")).json()["labels"]
-        assert [label["val"] for label in labels] == ["mail-throttled"], "no relay was heard: nobody is suspended"
+        async with websockets.connect(f"{running.ws_url}/xrpc/{STREAM}?cursor=0") as stream, asyncio.timeout(20):
+            frame = decode_frame(await stream.recv(decode=False))
+        assert isinstance(frame, LabelsFrame)
+        assert [label.val for label in frame.labels] == ["mail-throttled"], "in silence nobody is suspended"
         status, heard = await say(running, MEMBER, ANSWER, {"text": WORDS})
         assert (status, heard["did"], heard["cases"]) == (200, MEMBER, [1])
         assert (await say(running, READER, ANSWER, {"text": WORDS}))[1]["error"] == "NothingToAnswer"

@@ -300,8 +300,54 @@ class TestAppeals:
         again = appeal(NOW + MS)
         assert intake.admit_report(again) is again, "not taken for the first one, either"
 
+    def test_a_reopened_case_waits_again(self) -> None:
+        intake = Intake()
+        intake.remember(CaseAction(NOW, "did:plc:op", 1, "resolve", "appeal", "did:plc:m", revision=0))
+        intake.remember(CaseAction(NOW, "did:plc:op", 1, "reopen", "appeal", "did:plc:m", revision=1))
+        with pytest.raises(BadInput):
+            intake.admit_report(appeal())
+
     def test_one_that_could_not_be_written_may_be_said_again(self) -> None:
         intake = Intake()
         intake.admit_report(appeal())
         intake.forget(appeal())
         intake.admit_report(appeal())
+
+    @pytest.mark.parametrize("waited", [True, False])
+    @pytest.mark.parametrize("act", ["resolve", "reopen"])
+    def test_a_decision_that_could_not_be_written_leaves_it_as_it_was(self, act: str, waited: bool) -> None:
+        intake = Intake()
+        if waited:
+            intake.admit_report(appeal())
+        actions = [
+            CaseAction(NOW, "did:plc:op", 1, act, "appeal", "did:plc:m", revision=0),
+            CaseAction(NOW, "did:plc:op", 1, "comment", "appeal", "did:plc:m", revision=1),
+        ]
+        for action in actions:
+            intake.admit_case(action)
+        resolved = decision(event="resolve-appeal", apply=())
+        intake.admit_decision(resolved)
+        intake.forget(resolved)
+        for action in reversed(actions):
+            intake.forget(action)
+        assert ("did:plc:m" in intake._appealed) == waited
+
+
+class TestCases:
+    def test_of_two_who_decide_at_once_one_is_told_so(self) -> None:
+        intake = Intake()
+        action = CaseAction(NOW, "did:plc:op", 1, "claim", "incident", revision=0)
+        intake.admit_case(action)
+        with pytest.raises(BadInput) as caught:
+            intake.admit_case(action)
+        assert caught.value.name == "CaseChanged"
+        intake.forget(action)
+        intake.admit_case(action)
+
+    def test_it_is_about_a_did_and_lasts_some_hours(self) -> None:
+        for fields in ({"did": "alice"}, {"did": "did:plc:m", "duration_h": 0}):
+            with pytest.raises(BadInput):
+                Intake().admit_case(CaseAction(NOW, "did:plc:op", 1, "resolve", "appeal", revision=0, **fields))
+
+    def test_what_needs_no_undoing_is_left_alone(self) -> None:
+        Intake().forget(Tick(NOW))

@@ -103,6 +103,16 @@ class TestReports:
         assert (await known.labels.bounds()).head == 0
         assert body["id"] == case.entries[1].position
 
+    async def test_people_are_sent_word_once_and_again_when_it_becomes_urgent(self, known: "Service") -> None:
+        """Whoever has many accounts may fill a case, and nobody's inbox."""
+        for iss in (BOB, CAROL, RELAY):
+            assert (await report(known, iss))[0] == 200
+        assert len(known.told) == 1
+        await report(known, BOB, reason_type=f"{NEW}reasonMisleadingScam")
+        await report(known, CAROL, reason_type=f"{NEW}reasonMisleadingScam")
+        assert [notice.text.partition(":")[0] for notice in known.told] == ["routine", "urgent"]
+        assert known.metric("labeler_notices_total", kind="abuse-report") == 5, "each is counted and logged"
+
     @pytest.mark.parametrize("iss", [MODERATOR, RELAY, ALICE])
     @pytest.mark.row(255, 258)
     async def test_operators_relays_and_the_account_itself_may_report_too(self, known: "Service", iss: str) -> None:
