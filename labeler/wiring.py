@@ -25,7 +25,7 @@ from labeler.adapters.private_file import SMTP_PASSWORD, WEBHOOK_SECRET, read_se
 from labeler.adapters.smtp_notice import MailServer, SmtpNotifier
 from labeler.adapters.sqlite import SqliteLabelLog, SqliteTelemetryLog
 from labeler.adapters.webhook import WebhookNotifier
-from labeler.doors import access, members, methods, rate, stream_limits
+from labeler.doors import access, members, methods, rate, stream_limits, website
 from labeler.errors import Misconfigured, Unavailable, first_cause
 from labeler.moderation.cases import CaseBook
 from labeler.moderation.docket import Docket
@@ -47,7 +47,6 @@ from labeler.service.http import Http
 from labeler.service.identity import Identity
 from labeler.service.ingest import Ingest
 from labeler.service.labeler import Labeler
-from labeler.service.landing import landing
 from labeler.service.notify import Notifications, look_at
 from labeler.service.observe import JsonLines, Metrics
 from labeler.service.operator.desk import Desk
@@ -99,7 +98,7 @@ async def run(
         _assembled(settings, canary) as labeler,
         _published(settings) as dids,
         _remembered(dids, settings, labeler) as kept,
-        handles(settings, kept, labeler.metrics) as names,
+        handles(settings, kept, labeler.metrics) as named,
     ):
         self_check = SelfCheck(
             settings.service.did,
@@ -121,15 +120,17 @@ async def run(
         lexicons = load_lexicons()
         streams = Streams(labeler.shown, labeler.published, lexicons, labeler.metrics, stream_limits(settings))
         identity = Identity(settings.service.did, labeler.signer.key_id, settings.service.endpoint)
-        table = methods(settings, labeler, streams, self_check, ClaimedHandles(kept, names))
+        table = methods(settings, labeler, streams, self_check, ClaimedHandles(kept, named))
+        known = access(settings, labeler, kept)
         http = Http(
             table,
-            {**identity.pages(), **health.pages(), "/": landing(settings.service.did, table)},
-            access(settings, labeler, kept),
+            {**identity.pages(), **health.pages()},
+            known,
             lexicons,
             labeler.metrics,
             lambda error: None if corrupt.done() else corrupt.set_exception(error),
             rate(settings, labeler.clock),
+            website(settings, labeler, table, known, lexicons, named),
         )
         runner = http.runner()
         try:

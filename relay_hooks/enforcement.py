@@ -23,7 +23,7 @@ REMOVED: Final = "mail-removed"
 DEFAULT_HOURLY_CAP: Final = 20
 DEFAULT_AUTH_HOURLY_CAP: Final = 20
 
-_GET_STANDING: Final = "/xrpc/email.atmos.reputation.getStanding?did={did}"
+_MEMBER_PAGE: Final = "/member/{did}"
 _LONGEST_REPLY: Final = 510  # RFC 5321 §4.5.3.1.5: 512 octets with CRLF
 
 
@@ -85,7 +85,7 @@ class Enforcer:
         domain_owners: Callable[[str], Iterable[str]] = lambda _: (),
     ) -> None:
         self._cache = cache
-        self._standing_url = standing_url if "{did}" in standing_url else standing_url.rstrip("/") + _GET_STANDING
+        self._standing_url = standing_url if "{did}" in standing_url else standing_url.rstrip("/") + _MEMBER_PAGE
         self.hourly_cap = hourly_cap
         self.auth_hourly_cap = auth_hourly_cap
         self.allow = frozenset(allow)

@@ -110,7 +110,7 @@ class Resting:
         self._caller = _operator(settings)
         self._methods: dict[str, Answer] = {
             QUERY_LABELS: Labels(labeler.labels, labeler.clock, settings.service.did).answer,
-            GET_STANDING: GetStanding(labeler.judge, labeler.clock).answer,
+            GET_STANDING: GetStanding(labeler.judge, labeler.cases, labeler.clock).answer,
             GET_EVIDENCE: GetEvidence(labeler.labels).answer,
             EMIT_EVENT: EmitEvent(labeler.desk, settings.service.did).answer,
             ASK_MEMBER: AskMember(labeler.desk).answer,

@@ -96,9 +96,15 @@ async def _tell(stage: Stage, screen: Screen, began: float) -> bool:
     return happened
 
 
+def console_url(origin: str) -> str:
+    """Where operators look at it all."""
+    return f"{origin}/console"
+
+
 def _introduce(stage: Stage, screen: Screen) -> None:
     screen.chapter("A labeler, a mail relay, a sink: everything real, everything on loopback")
     screen.say(f"labeler  {stage.labeler.did}  at {stage.labeler.origin}, the shipped policy unchanged")
+    screen.say(f"console  {console_url(stage.labeler.origin)}  log in with the token {stage.labeler.operator_token}")
     screen.say(f"relay    SMTP on port {stage.relay_port}: reports to the labeler, follows its labels, enforces them")
     screen.say(f"sink     SMTP on port {stage.sink_port}: the rest of the world; takes, defers or refuses recipients")
     for member in stage.members:
@@ -195,7 +201,8 @@ def _show_urls(stage: Stage, screen: Screen) -> None:
     origin, did = stage.labeler.origin, stage.members[-1].did
     screen.chapter("Everything keeps running until Ctrl-C")
     screen.say(f"labeler  {origin}")
-    screen.say(f"         {origin}/xrpc/email.atmos.reputation.getStanding?did={did}")
+    screen.say(f"console  {console_url(origin)}  log in with the token {stage.labeler.operator_token}")
+    screen.say(f"         {origin}/member/{did}")
     screen.say(f"         {origin}/xrpc/com.atproto.label.queryLabels?uriPatterns=*")
     screen.say(f"         ws{origin.removeprefix('http')}/xrpc/com.atproto.label.subscribeLabels?cursor=0")
     screen.say(f"         {origin}/metrics")

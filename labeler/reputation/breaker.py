@@ -53,6 +53,16 @@ class Breaker:
         """Whether there is room for one more suspension."""
         return len(self._suspensions) < self._allowance
 
+    @property
+    def used(self) -> int:
+        """How many suspensions by rules the last 24 hours saw."""
+        return len(self._suspensions)
+
+    @property
+    def allowance(self) -> int:
+        """How many there may be; 0 before the first telemetry."""
+        return self._allowance
+
     def count(self, did: str, now: datetime) -> None:
         """A rule suspended `did`."""
         self._suspensions.append(now)

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from labeler.atproto.syntax import format_datetime
+from labeler.reputation.breaker import Breaker
 from labeler.reputation.decisions import Change, Grant, Member, apply_decision, expire, membership, removed_domain
 from labeler.reputation.definitions import MAIL_REMOVED, MAIL_SUSPENDED
 from labeler.reputation.enrolments import enrol
@@ -88,6 +89,11 @@ class Judge:
     def may_suspend(self) -> bool:
         """Whether the breaker has room, as of the newest telemetry; before the first there is nothing to hold back."""
         return self._verdicts.heard is None or self._verdicts.breaker.closed
+
+    @property
+    def breaker(self) -> Breaker:
+        """What holds automatic suspensions back."""
+        return self._verdicts.breaker
 
     @property
     def notices(self) -> deque[Notice]:

@@ -21,6 +21,7 @@ from labeler.reputation.evidence import finding_record
 from labeler.reputation.findings import find_all
 from labeler.reputation.judge import Judge
 from labeler.reputation.policy import Caps, Mode, Policy, Urgency
+from labeler.reputation.public_words import CLEARED_BY, UNTIL, reason_class
 from labeler.reputation.subject import Subject, epoch, slate_floor
 from labeler.reputation.volume import HOUR_S
 from labeler.reputation.warmup import Warmup, warmed_caps, warmup
@@ -28,7 +29,7 @@ from labeler.reputation.warmup import Warmup, warmed_caps, warmup
 _DOMAINS_SHOWN: Final = 20
 _REPORTS_SHOWN: Final = 100
 _ENFORCEMENT: Final = (MAIL_REMOVED, MAIL_SUSPENDED, MAIL_THROTTLED)
-_STATES: Final = {
+_STATES: Final = {  # the gravest first
     MAIL_REMOVED: "removed",
     MAIL_SUSPENDED: "suspended",
     MAIL_THROTTLED: "throttled",
@@ -65,11 +66,7 @@ def standing(judge: Judge, did: str, now: datetime) -> Standing:
     caps = warmed_caps(judge.caps(member, now), stage)
     state = state_of(subject, now)
     hourly, daily = _caps_now(policy, caps, state)
-    labels = [
-        {"val": val, "cts": format_datetime(subject.stamped[val])}
-        | ({"exp": format_datetime(label.exp)} if label.exp is not None else {})
-        for val, label in active.items()
-    ]
+    labels = [_label(val, label, subject.stamped[val], policy) for val, label in active.items()]
     public = {
         "did": did,
         "standing": state,
@@ -93,6 +90,18 @@ def state_of(subject: Subject, now: datetime) -> str:
 
 def _stands(label: ActiveLabel, now: datetime) -> bool:
     return label.exp is None or label.exp > now
+
+
+def _label(val: str, label: ActiveLabel, stamp: datetime, policy: Policy | None) -> dict[str, Any]:
+    """What everybody may know of one label: since and until when, and why in words without a number."""
+    record = {
+        "val": val,
+        "cts": format_datetime(stamp),
+        "since": format_datetime(label.since),
+        "reasonClass": reason_class(label, policy),
+        "clearedBy": CLEARED_BY.get(val) or UNTIL[val],
+    }
+    return record | ({"exp": format_datetime(label.exp)} if label.exp is not None else {})
 
 
 def _caps_now(policy: Policy | None, caps: Caps, state: str) -> tuple[int, int]:

@@ -98,6 +98,11 @@ class Access:
         did = await self._issuers.issuer(token, nsid)
         return self._members.get(did, Account(did))
 
+    def operator(self, did: str) -> Operator | None:
+        """The operator with that DID, with the role the configuration gives it."""
+        member = self._members.get(did)
+        return member if isinstance(member, Operator) else None
+
     def _by_hash(self, token: str) -> Caller | None:
         digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
         found: Caller | None = None

@@ -48,6 +48,18 @@ async def read_body(request: web.Request, limit: int) -> bytes:
             return raw
 
 
+async def read_form_body(request: web.Request, limit: int) -> bytes:
+    """Read what a browser sends for a form (application/x-www-form-urlencoded), at most `limit` bytes, never packed."""
+    given = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if given != "application/x-www-form-urlencoded":
+        raise BadInput("A form is sent as application/x-www-form-urlencoded.", name="UnsupportedMediaType", status=415)
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", ""):
+        raise BadInput("A form is not packed.", name="UnsupportedMediaType", status=415)
+    if request.content_length is not None and request.content_length > limit:
+        raise _too_large(limit)
+    return await _read(request, limit)
+
+
 def _check_content_type(content_type: str | None) -> None:
     if content_type is None:
         raise BadInput("Request encoding (Content-Type) required but not provided")

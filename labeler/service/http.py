@@ -9,7 +9,8 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -85,6 +86,22 @@ class Subscription(NamedTuple):
 Method = Query | Procedure | Subscription
 
 
+class Site(Protocol):
+    """Pages for people in a browser: it answers whole parts of the address space, and words its refusals as pages."""
+
+    def holds(self, request: web.Request) -> bool:
+        """Tell whether this request is one for a page."""
+        ...
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer it; raises as the methods do."""
+        ...
+
+    def refuse(self, request: web.Request, status: int, name: str, message: str) -> web.Response:
+        """Say as a page what `envelope` says as JSON."""
+        ...
+
+
 class Http:
     """The aiohttp application: XRPC methods by NSID, and a few plain pages by path."""
 
@@ -97,10 +114,11 @@ class Http:
         metrics: Metrics,
         on_corrupt: Callable[[Corrupt], None],
         rate: Rate | None = None,
+        site: Site | None = None,
     ) -> None:
         """Serve `methods` and `pages`; `on_corrupt` is told when our own data turns out to contradict itself.
 
-        With `rate`, queries and procedures are counted.
+        With `rate`, queries, procedures and the pages of `site` are counted.
         """
         self._methods = methods
         self._pages = pages
@@ -109,6 +127,7 @@ class Http:
         self._metrics = metrics
         self._on_corrupt = on_corrupt
         self._rate = rate
+        self._site = site
         missing = [nsid for nsid in methods if lexicons.kind(nsid) is None]
         if missing:
             raise Misconfigured(f"no lexicon for {', '.join(missing)}: the installation is incomplete")
@@ -124,38 +143,45 @@ class Http:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request, whatever it is and whatever becomes of it."""
-        nsid = OTHER
+        nsid, refused = OTHER, envelope
+        site = self._site if self._site is not None and self._is_for_people(self._site, request) else None
+        if site is not None:
+            refused = partial(site.refuse, request)
         try:
             await door.expect(request)
-            if request.method == "OPTIONS":
-                response: web.StreamResponse = _preflight(request)
-            elif request.path in self._pages:
+            if site is not None:
+                count(self._rate, request, None)
+                response: web.StreamResponse = await site.answer(request)
+            elif request.path in self._pages and request.method != "OPTIONS":
                 response = await self._page(request)
             else:
-                nsid = nsid_of(request.path)
+                nsid = nsid_of(request.path) if request.method != "OPTIONS" else OTHER
                 response = await self._xrpc(nsid, request)
         except BadInput as error:
-            response = envelope(error.status, error.name, error.message)
+            response = refused(error.status, error.name, error.message)
         except Unavailable as error:
             log.warning("unavailable: %s", error)
-            response = envelope(503, "NotEnoughResources", "The labeler cannot do this right now; try again.")
+            response = refused(503, "NotEnoughResources", "The labeler cannot do this right now; try again.")
         except web.HTTPException as error:
-            response = envelope(error.status, _name_of(error.status), error.reason)
+            response = refused(error.status, _name_of(error.status), error.reason)
         except Corrupt as error:
             self._on_corrupt(error)
-            response = envelope(500, "InternalServerError", "Internal Server Error")
+            response = refused(500, "InternalServerError", "Internal Server Error")
         except ConnectionError:
             raise  # nobody is left to answer
         except Exception:
             log.exception("a request failed", extra={"fields": {"nsid": nsid}})
-            response = envelope(500, "InternalServerError", "Internal Server Error")
+            response = refused(500, "InternalServerError", "Internal Server Error")
         self._metrics.requests.labels(nsid if nsid in self._methods else OTHER, str(response.status)).inc()
         if response.prepared:
             return response
         budget = request.get(BUDGET)
         if budget is not None:
             response.headers.update(budget.headers())
-        return _dressed(response)
+        return _dressed(response) if site is None else _private(response)
+
+    def _is_for_people(self, site: Site, request: web.Request) -> bool:
+        return request.path not in self._pages and not request.path.startswith("/xrpc/") and site.holds(request)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         if request.method not in ("GET", "HEAD"):
@@ -163,6 +189,8 @@ class Http:
         return await self._pages[request.path](request)
 
     async def _xrpc(self, nsid: str, request: web.Request) -> web.StreamResponse:
+        if request.method == "OPTIONS":
+            return _preflight(request)
         method = self._methods.get(nsid)
         if method is None:
             raise BadInput("Method Not Implemented", name="MethodNotImplemented", status=501)
@@ -190,7 +218,7 @@ class Http:
         if query.allow is not None:
             query.allow(caller)
         await refuse_body(request)
-        self._count(self._rate, request, caller)
+        count(self._rate, request, caller)
         with door.ending_with_the_client(request):
             answer = await query.answer(Call(params, caller, None, request))
         if query.checked:
@@ -205,19 +233,9 @@ class Http:
             body: Any = await read_body(request, procedure.limit)
             if not procedure.raw:
                 body = self._lexicons.check_input(nsid, parse_data(body))
-            self._count(self._rate, request, caller)
-            self._count(procedure.rate, request, caller)
+            count(self._rate, request, caller)
+            count(procedure.rate, request, caller)
             return json_response(await procedure.answer(Call(params, caller, body, request)))
-
-    @staticmethod
-    def _count(rate: Rate | ReportRate | None, request: web.Request, caller: Caller | None) -> None:
-        """Count a request that is in order; raises `BadInput` (429) when it is one too many."""
-        if rate is None:
-            return
-        budget = request[BUDGET] = rate.count(request, caller)
-        if budget.spent:
-            message = f"More than {budget.limit} requests in {budget.seconds} s; wait for the time in Retry-After."
-            raise BadInput(message, name="RateLimitExceeded", status=429)
 
     def _check_answer(self, nsid: str, answer: Mapping[str, Any]) -> None:
         try:
@@ -225,6 +243,16 @@ class Http:
         except BadInput as error:
             # Ours, not theirs: the traceback goes to the log and a 500 to the caller.
             raise RuntimeError(f"the answer of {nsid} breaks its lexicon: {error.message}") from error
+
+
+def count(rate: Rate | ReportRate | None, request: web.Request, caller: Caller | None) -> None:
+    """Count a request that is in order; raises `BadInput` (429) when it is one too many."""
+    if rate is None:
+        return
+    budget = request[BUDGET] = rate.count(request, caller)
+    if budget.spent:
+        message = f"More than {budget.limit} requests in {budget.seconds} s; wait for the time in Retry-After."
+        raise BadInput(message, name="RateLimitExceeded", status=429)
 
 
 def nsid_of(path: str) -> str:
@@ -244,8 +272,12 @@ def json_response(value: object, status: int = 200) -> web.Response:
 
 def envelope(status: int, name: str, message: str) -> web.Response:
     """Answer with an XRPC error, and the headers its status calls for."""
-    response = json_response({"error": name, "message": message}, status)
-    match status:
+    return told(json_response({"error": name, "message": message}, status))
+
+
+def told(response: web.Response) -> web.Response:
+    """Add the headers that the status of a refusal calls for."""
+    match response.status:
         case 401:
             response.headers["WWW-Authenticate"] = "Bearer"
         case 408 | 413:
@@ -265,6 +297,14 @@ def _dressed(response: _Response) -> _Response:
     response.headers["Access-Control-Expose-Headers"] = EXPOSED
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"  # a negation must not wait for somebody's cache
+    response.headers["Server"] = "labeler"
+    return response
+
+
+def _private(response: _Response) -> _Response:
+    """Dress what is for one browser only: other origins may not read it, and nobody keeps it unless it says so."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
     response.headers["Server"] = "labeler"
     return response
 

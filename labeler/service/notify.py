@@ -31,15 +31,23 @@ FIRST_PAUSE_SECONDS: Final = 1.0  # doubled from try to try
 LONGEST_PAUSE_SECONDS: Final = 60.0
 JITTER_SECONDS: Final = 1.0
 
+Link = Callable[[str, int | None], str]
+"""Where to look at what a notice is about, and at the case it belongs to."""
+
 log = logging.getLogger(__name__)
 
 _ADDRESS: Final = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 
 
-def look_at(origin: str) -> Callable[[str], str]:
-    """Say where to look: the standing of a DID, the front page for everything else. `origin` is our own."""
-    standing = f"{origin}/xrpc/email.atmos.reputation.getStanding?did="
-    return lambda about: standing + quote(about, safe=":") if is_did(about) else f"{origin}/"
+def look_at(origin: str) -> Link:
+    """Say where to look: the case that waits, else the member's page, else the console. `origin` is our own."""
+
+    def link(about: str, case: int | None) -> str:
+        if case is not None:
+            return f"{origin}/console/cases/{case}"
+        return f"{origin}/member/{quote(about, safe=':')}" if is_did(about) else f"{origin}/console"
+
+    return link
 
 
 class Notifications:
@@ -52,7 +60,7 @@ class Notifications:
         clock: Clock,
         *,
         kinds: Collection[str],
-        link: Callable[[str], str],
+        link: Link,
     ) -> None:
         self._lines = [_Line(name, notifier, metrics) for name, notifier in channels.items()]
         self._clock = clock
@@ -65,7 +73,9 @@ class Notifications:
             return
         # A relay names its reports as it likes, and perhaps after somebody.
         text = _ADDRESS.sub("[address]", notice.text)
-        message = Message(notice.kind, notice.about, notice.at, text, self._link(notice.about), notice.case)
+        message = Message(
+            notice.kind, notice.about, notice.at, text, self._link(notice.about, notice.case), notice.case
+        )
         for line in self._lines:
             line.put(message)
 

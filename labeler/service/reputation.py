@@ -10,6 +10,8 @@ from typing import Any, Final
 from labeler.atproto import cbor
 from labeler.atproto.syntax import format_datetime
 from labeler.errors import BadInput, Unavailable
+from labeler.moderation.cases import CaseBook
+from labeler.moderation.member_view import told_to_member
 from labeler.ports import Clock, LabelLog, LabelQuery, Sequenced
 from labeler.reputation.definitions import DEFINITIONS, MAIL_REMOVED, MAIL_SUSPENDED, MAIL_THROTTLED, Definition
 from labeler.reputation.evidence import ppm
@@ -28,12 +30,15 @@ _NEVER: Final = datetime.min.replace(tzinfo=UTC)  # as `now` of a query: nothing
 class GetStanding:
     """Where one member stands."""
 
-    def __init__(self, judge: Judge, clock: Clock) -> None:
+    def __init__(self, judge: Judge, cases: CaseBook, clock: Clock) -> None:
         self._judge = judge
+        self._cases = cases
         self._clock = clock
 
     async def answer(self, call: Call) -> dict[str, Any]:
-        """Answer state, labels, tier and caps; to operators and the member itself also the numbers behind them."""
+        """Answer state, labels, tier and caps; to operators and the member itself also the numbers behind them, and
+        how the cases about it stand.
+        """
         did, now = call.params["did"], self._clock.now()
         found = standing(self._judge, did, now)
         if not may_see(call.caller, did):
@@ -41,7 +46,7 @@ class GetStanding:
         subject = self._judge.subjects.get(did)
         grant = subject.member.grant if subject is not None else None
         granted = {"override": grant_record(grant)} if grant is not None and grant.stands(now) else {}
-        return found.full() | granted
+        return found.full() | granted | {"cases": told_to_member(self._cases.about(did))}
 
 
 class GetEvidence:

@@ -53,6 +53,15 @@ async def answers(origin: str) -> bool:
             return False
 
 
+async def lets_in(shown: str) -> bool:
+    """Tell whether the console lets the printed token in, and shows what it is about."""
+    found = re.search(r"console  (\S+)  log in with the token (\S+)", shown)
+    assert found is not None, shown
+    async with httpx.AsyncClient(trust_env=False, follow_redirects=True) as client:
+        answer = await client.post(f"{found[1]}/login", data={"token": found[2]})
+    return answer.is_success and "Labels in force" in answer.text
+
+
 def left_in(folder: Path) -> list[Path]:
     """List what is left in a folder."""
     return list(folder.iterdir())
@@ -80,13 +89,14 @@ async def test_the_story_happens_and_is_read_back(tmp_path: Path) -> None:
         r"\+mail-throttled  list buyer .*\n +because 3 distinct recipients that do not exist, of 1[2-5] ",
         r"< 451 4\.7\.1 Mail from this account is limited to 20 recipients an hour.*did:web:lead-rocket\.example",
         r"\+mail-suspended  list buyer .*\n +because [5-9] distinct recipients that [^+]*limit 10 %",
-        r"< 550 5\.7\.1 Mail from this account is suspended, see .*did=did:web:lead-rocket\.example",
+        r"< 550 5\.7\.1 Mail from this account is suspended, see \S+/member/did:web:lead-rocket\.example",
         r"−clean-sender  choir ",
         r"\+mail-suspended  choir .*\n +because .*\d+ recipients at \d+ domains \((1|24)h\)",
-        r"to \S+, at (RCPT|DATA)\n +< 550 5\.7\.1 .*did=did:web:harbour-choir\.example",
+        r"to \S+, at (RCPT|DATA)\n +< 550 5\.7\.1 .*/member/did:web:harbour-choir\.example",
         r"✓ replay: the telemetry log gives the \d+ published labels back",
     ):
         assert re.search(turn, shown), f"{turn} is not in\n{shown}"
+    assert f"console  {origin_in(shown)}/console  log in with the token " in shown
     assert not re.search(r"mail-(throttled|suspended)  (corner shop|newsletter)", shown)
     assert not await answers(origin_in(shown))
     assert left_in(tmp_path) == []
@@ -98,6 +108,7 @@ async def test_stopped_halfway_nothing_is_left(tmp_path: Path, number: signal.Si
     async with demo(tmp_path) as process:
         shown = await read_until(process, "Today, over SMTP")
         assert await answers(origin_in(shown))
+        assert await lets_in(shown)
         process.send_signal(number)
         assert process.stdout is not None
         async with asyncio.timeout(20.0):

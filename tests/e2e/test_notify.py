@@ -98,9 +98,7 @@ async def test_an_abuse_report_is_told_once_by_each_channel_and_by_no_restart(
     assert (message["kind"], message["about"]) == ("abuse-report", SUBJECT)
     assert message["text"].startswith("immediate: abuse report")
     assert message["case"] == 1
-    assert message["link"] == f"{running.url}/xrpc/email.atmos.reputation.getStanding?did={SUBJECT}".replace(
-        "127.0.0.1", "localhost"
-    )
+    assert message["link"] == f"{running.url}/console/cases/1".replace("127.0.0.1", "localhost")
     assert mail["Message-ID"] == f"<{message['id']}@localhost>"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert "case:  1" in mail.get_content()

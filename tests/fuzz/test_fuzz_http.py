@@ -55,7 +55,7 @@ BODIES = st.sampled_from(
     [b"", b"{}", b"[]", b"\x1f\x8b\x08", b"(\xb5/\xfd", b"2\r\n{}\r\n0\r\n\r\n", b"zz\r\n"]
 ) | st.binary(max_size=60)
 PATHS = st.sampled_from(
-    ["/", "/livez", "/metrics", "/.well-known/did.json", "/xrpc/_health", "/xrpc/a.b.c", STREAM, SUBMIT, EMIT]
+    ["/livez", "/metrics", "/.well-known/did.json", "/xrpc/_health", "/xrpc/a.b.c", STREAM, SUBMIT, EMIT]
     + [f"/xrpc/{nsid}" for nsid in QUERIES]
 )
 

@@ -121,9 +121,9 @@ def test_what_we_promised_is_still_there() -> None:
         "email.atmos.reputation.getStanding": ({"did"}, {"did", "standing", "labels"}),
         "email.atmos.reputation.getPolicy": (set(), {"hash", "labels"}),
         "email.atmos.reputation.getEvidence": (set(), {"seq", "evidenceCid", "evidence"}),
-        "email.atmos.reputation.answer": ({"text"}, {"id", "did", "answeredAt", "cases"}),
         "email.atmos.reputation.getAuditHead": (set(), {"ver", "src", "n", "hash", "at", "sig"}),
         "email.atmos.operator.listAudit": (set(), {"entries"}),
+        "email.atmos.reputation.answer": ({"text"}, {"id", "did", "answeredAt", "cases"}),
     }
     for nsid, (taken, given) in promised.items():
         main = load(FOLDER.joinpath(*nsid.split(".")).with_suffix(".json"))["defs"]["main"]

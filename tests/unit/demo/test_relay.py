@@ -132,7 +132,7 @@ async def test_labels_are_felt_as_smtp_replies(tmp_path: Path) -> None:
     assert throttled[2].command == "DATA"
     assert throttled[2].reply.startswith("451 4.7.1 Mail from this account is limited to 2 recipients an hour")
     assert {(one.command, one.reply[:9]) for one in suspended} == {("RCPT", "550 5.7.1")}
-    assert suspended[0].reply.endswith(f"getStanding?did={member.did}")
+    assert suspended[0].reply.endswith(f"/member/{member.did}")
     assert suspended[0].began <= suspended[0].at
 
 

@@ -74,7 +74,7 @@ def test_the_values_are_those_the_labeler_declares() -> None:
 
 
 def test_replies_carry_code_status_and_standing_url(labelled: Labelled) -> None:
-    at = f"{URL}/xrpc/email.atmos.reputation.getStanding?did={ALICE}"
+    at = f"{URL}/member/{ALICE}"
     removed = Enforcer(labelled("mail-removed"), standing_url=URL + "/").check(ALICE, ["r"], "bulk", NOW)
     assert removed == Reject(f"550 5.7.1 This account was removed from this relay, see {at}")
     throttled = Enforcer(labelled("mail-throttled"), standing_url=URL, hourly_cap=10).check(
@@ -100,7 +100,7 @@ def test_a_reply_is_one_line_of_at_most_512_octets_whatever_the_did(labelled: La
     assert len(verdict.reply) <= 510
     assert verdict.reply.isascii()
     assert verdict.reply.isprintable()
-    assert f"see {URL}/xrpc/" in verdict.reply
+    assert f"see {URL}/member/" in verdict.reply
     assert "%3A" not in verdict.reply  # the DID's own percent sign is escaped once more
 
 

@@ -138,3 +138,11 @@ class TestWhatIsHeldBack:
         breaker.hold(ANNE, NOON)
         breaker.count(ANNE, NOON)
         assert breaker.room_at(ANNE) is None
+
+
+def test_it_says_how_much_of_it_is_used(guards: Guards) -> None:
+    breaker = breaker_with(100, guards)
+    assert (breaker.used, breaker.allowance) == (0, 5)
+    breaker.count(ANNE, NOON)
+    assert (breaker.used, breaker.allowance) == (1, 5)
+    assert (Breaker().used, Breaker().allowance) == (0, 0)

@@ -11,6 +11,7 @@ from labeler.reputation.findings import Finding, Severity
 from labeler.reputation.inputs import Question
 from labeler.reputation.metrics import Measurement
 from labeler.reputation.policy import Policy
+from labeler.reputation.public_words import CLEARED_BY, FAMILIES, OTHERS, UNTIL
 from labeler.reputation.standing import Standing, standing
 
 if TYPE_CHECKING:
@@ -84,8 +85,21 @@ class TestTheState:
         story.batch(story.event(Kind.ENROLLED))
         story.mail(good=5, bad=3)
         public = [
-            {"val": "mail-throttled", "cts": "2026-03-06T12:00:00.000Z", "exp": "2026-03-07T12:00:00.000Z"},
-            {"val": "relay-member", "cts": "2026-03-06T12:00:00.000Z"},
+            {
+                "val": "mail-throttled",
+                "cts": "2026-03-06T12:00:00.000Z",
+                "since": "2026-03-06T12:00:00.000Z",
+                "reasonClass": FAMILIES["recipients"],
+                "clearedBy": CLEARED_BY["mail-throttled"],
+                "exp": "2026-03-07T12:00:00.000Z",
+            },
+            {
+                "val": "relay-member",
+                "cts": "2026-03-06T12:00:00.000Z",
+                "since": "2026-03-06T12:00:00.000Z",
+                "reasonClass": OTHERS["enrolled"],
+                "clearedBy": UNTIL["relay-member"],
+            },
         ]
         assert stands(story).public["labels"] == public
         rules = ["invalid-recipients", "enrolled"]

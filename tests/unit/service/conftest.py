@@ -55,7 +55,6 @@ from labeler.service.http import JSON_BYTES, Http, Method, Procedure, Query, Sub
 from labeler.service.identity import Identity
 from labeler.service.ingest import Ingest
 from labeler.service.labeler import Labeler
-from labeler.service.landing import landing
 from labeler.service.observe import Metrics
 from labeler.service.operator.ask_member import AskMember
 from labeler.service.operator.casework import Office, casework
@@ -218,7 +217,7 @@ class Service:
         )
         http = Http(
             self.methods(),
-            {**identity.pages(), **self.health.pages(), "/": landing(DID, self.methods())},
+            {**identity.pages(), **self.health.pages()},
             access,
             LEXICONS,
             self.metrics,
@@ -250,7 +249,7 @@ class Service:
                 turns=asyncio.Semaphore(32),
             ),
             "email.atmos.reputation.getStanding": Query(
-                GetStanding(self.judge, self.clock).answer, checked=True, personal=True
+                GetStanding(self.judge, self.cases, self.clock).answer, checked=True, personal=True
             ),
             "email.atmos.reputation.getEvidence": Query(GetEvidence(self.labels).answer, require_anyone, checked=True),
             "email.atmos.reputation.getPolicy": Query(GetPolicy(self.judge, self.ingest).answer, checked=True),

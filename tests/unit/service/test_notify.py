@@ -98,13 +98,17 @@ async def test_a_notice_goes_through_every_channel_in_order(clock: "ManualClock"
         "did:plc:m0",
         clock.now(),
         "immediate: phishing",
-        f"{ORIGIN}/xrpc/email.atmos.reputation.getStanding?did=did:plc:m0",
+        f"{ORIGIN}/member/did:plc:m0",
     )
 
 
 def test_where_to_look_at_what_is_no_member() -> None:
-    assert look_at(ORIGIN)("mx.example") == f"{ORIGIN}/"
-    assert look_at(ORIGIN)("did:web:localhost%3A1").endswith("?did=did:web:localhost%253A1")
+    assert look_at(ORIGIN)("mx.example", None) == f"{ORIGIN}/console"
+    assert look_at(ORIGIN)("did:web:localhost%3A1", None) == f"{ORIGIN}/member/did:web:localhost%253A1"
+
+
+def test_where_to_look_at_what_waits_for_a_decision() -> None:
+    assert look_at(ORIGIN)("did:plc:alice", 7) == look_at(ORIGIN)("mx.example", 7) == f"{ORIGIN}/console/cases/7"
 
 
 async def test_only_what_was_asked_for_goes_out(clock: "ManualClock") -> None:

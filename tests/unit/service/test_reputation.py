@@ -82,7 +82,9 @@ async def test_the_public_part_is_these_fields_and_no_others(service: "Service",
     await service.call("POST", "/xrpc/email.atmos.operator.setOverride", json=override, token="admin")
     public, full = await service.standing(None), await service.standing("triage")
     assert set(public) == {"did", "standing", "labels", "tier", "hourlyCap", "dailyCap"}
-    assert {frozenset(label) for label in public["labels"]} == {frozenset({"val", "cts"})}
+    assert {frozenset(label) for label in public["labels"]} == {
+        frozenset({"val", "cts", "since", "reasonClass", "clearedBy"})
+    }
     assert [report["category"] for report in full["reports"]] == ["phishing"]
     assert full["warmup"]["stage"] == "first-steps"
     assert full["override"] == {"setBy": "did:plc:admin", "exempt": ["velocity"]}

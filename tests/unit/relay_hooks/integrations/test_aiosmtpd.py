@@ -197,7 +197,7 @@ async def test_a_suspended_or_removed_member_is_refused_for_good(relay: Relay, l
     relay.cache.apply(label(val=val), 1)
     (reply,) = (await relay.talk("MAIL FROM:<news@alice.example>", "RCPT TO:<bob@example.com>"))[1:]
     assert reply.startswith("550 5.7.1 ")
-    assert reply.endswith(f"see https://labeler.test/xrpc/email.atmos.reputation.getStanding?did={ALICE}")
+    assert reply.endswith(f"see https://labeler.test/member/{ALICE}")
     assert relay.next_hop.given == []
     assert relay.recorder.kinds() == ["rejected"]
     assert (relay.recorder.events[0].smtp_code, relay.recorder.events[0].status) == (550, "5.7.1")

@@ -1,0 +1,1 @@
+"""The operators' console: every decision goes through `service.operator.desk`, as over XRPC."""
