@@ -46,8 +46,8 @@ async def logged_in(service: Service) -> AsyncIterator[Console]:
     await service.start()
     nothing: Any = None
     labeler = Labeler(
-        service.clock, nothing, service.telemetry, service.labels, service.judge, service.cases, service.history, service.statuses,
-        service.desk, nothing, service.ingest, service.pipeline, service.published, service.metrics, nothing, nothing,
+        service.clock, nothing, service.telemetry, service.labels, service.judge, service.cases, service.history,
+        service.statuses, service.desk, nothing, service.ingest, service.pipeline, service.published, service.metrics, nothing, nothing,
         nothing, nothing,
     )  # fmt: skip
     assets, corrupted = Assets(), list[Corrupt]()
