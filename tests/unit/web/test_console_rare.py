@@ -47,8 +47,8 @@ async def logged_in(service: Service) -> AsyncIterator[Console]:
     nothing: Any = None
     labeler = Labeler(
         service.clock, nothing, service.telemetry, service.labels, service.judge, service.cases, service.history,
-        service.statuses, service.desk, nothing, service.ingest, service.pipeline, service.published, service.metrics, nothing, nothing,
-        nothing, nothing,
+        service.statuses, service.desk, nothing, service.ingest, service.pipeline, service.published, service.metrics,
+        nothing, nothing, nothing, nothing,
     )  # fmt: skip
     assets, corrupted = Assets(), list[Corrupt]()
     access = Access([(hashlib.sha256(b"admin").hexdigest(), ADMIN)], None, [ADMIN])
