@@ -5,8 +5,10 @@ with the lexicon.
 """
 
 import enum
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from operator import attrgetter, lt
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -19,6 +21,10 @@ HASH_PATTERN = r"^[0-9a-f]{32}\Z"  # a keyed hash, so that an address in clear c
 Hash = Annotated[str, Meta(pattern=HASH_PATTERN)]
 Domain = Annotated[str, Meta(min_length=1, max_length=253)]
 Token = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+_AT: Final = attrgetter("at")
+_MOMENT: Final = attrgetter("at", "id")
 
 
 class Kind(enum.StrEnum):
@@ -74,3 +80,11 @@ class SendEvent(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel",
     tier: Token | None = None
     hourly_cap: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
     daily_cap: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+
+
+def in_order(events: tuple[SendEvent, ...]) -> Sequence[SendEvent]:
+    """By the time they happened, those of one moment by their ids. Most batches are in order already."""
+    moments = list(map(_AT, events))
+    if all(map(lt, moments, moments[1:])):
+        return events
+    return sorted(events, key=_MOMENT)

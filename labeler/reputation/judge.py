@@ -7,9 +7,8 @@ order inside a batch changes nothing. Rule 4: timers are inputs too; `due` says 
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from operator import attrgetter, lt
 from typing import Final
 
 import msgspec
@@ -19,7 +18,7 @@ from labeler.reputation.breaker import Breaker
 from labeler.reputation.decisions import Change, Grant, Member, apply_decision, expire, membership, removed_domain
 from labeler.reputation.definitions import MAIL_REMOVED, MAIL_SUSPENDED
 from labeler.reputation.enrolments import enrol
-from labeler.reputation.events import Kind, SendEvent
+from labeler.reputation.events import Kind, SendEvent, in_order
 from labeler.reputation.findings import checks_of
 from labeler.reputation.incidents import Incidents
 from labeler.reputation.inputs import (
@@ -40,11 +39,11 @@ from labeler.reputation.outcomes import Classifier
 from labeler.reputation.policy import Caps, Mode, Policy, Rule, parse_policy
 from labeler.reputation.pool import Pool
 from labeler.reputation.reports import Report as AbuseReport
-from labeler.reputation.reports import describe
+from labeler.reputation.reports import describe, name_question
 from labeler.reputation.shared_domains import SharedDomains
-from labeler.reputation.subject import Emission, Notice, Subject, epoch, slate_floor
+from labeler.reputation.subject import Emission, Notice, Subject, epoch, slate_floor, whole_milliseconds
 from labeler.reputation.sweeping import SWEEP_HOURS, Sweeping
-from labeler.reputation.verdicts import Verdicts, calm
+from labeler.reputation.verdicts import Verdicts, is_restless
 from labeler.reputation.volume import HOUR_S
 from labeler.reputation.windows import Circumstances, SubjectWindows, binding_floor
 
@@ -53,8 +52,6 @@ DEFAULT_BLOCK_S: Final = 7 * 86_400
 ENFORCE, SHADOW, PAUSE = "enforce", "shadow", "pause"  # what an operator may tell the rules to do
 _ENROLMENT: Final = frozenset({Kind.ENROLLED, Kind.UNENROLLED})
 _TOLD: Final = _ENROLMENT | {Kind.ABUSE_REPORTED}
-_AT: Final = attrgetter("at")
-_MOMENT: Final = attrgetter("at", "id")
 
 
 class Judge:
@@ -102,7 +99,7 @@ class Judge:
 
     def step(self, record: Input) -> list[Emission]:
         """Take one record in; return the labels it leads to, in the order they are to be published."""
-        now = _whole_milliseconds(record.received)
+        now = whole_milliseconds(record.received)
         if isinstance(record, Batch):
             return self._batch(record, now)
         if isinstance(record, Tick):
@@ -170,7 +167,7 @@ class Judge:
         known = self._circumstances(batch.relay, now)
         touched: dict[str, Subject] = {}
         enrolments: list[SendEvent] = []
-        for event in _in_order(batch.events):
+        for event in in_order(batch.events):
             did = event.did
             subject = touched.get(did)
             if subject is None:
@@ -186,11 +183,12 @@ class Judge:
             subject.windows.ledger.seal(batch.relay)
         self._heard(touched, now)
         pardoned = self._look_for_incidents(now)
-        emissions = self._enrol(enrolments, now)
-        for did in sorted(pardoned.union(self._restless(touched, now, hour))):
+        emissions, swept = self._enrol(enrolments, now), hour - SWEEP_HOURS
+        restless = (did for did, subject in touched.items() if is_restless(subject, self.policy, now, hour, swept))
+        for did in sorted(pardoned.union(restless)):
             emissions += self._judge(did, subjects[did], now, pardoned=did in pardoned)
         for windows in self._sweeping.next(hour):
-            self._sweep(windows, hour)
+            self._sweeping.sweep(windows, hour)
         return emissions
 
     def _circumstances(self, relay: str, now: datetime) -> Circumstances:
@@ -200,19 +198,6 @@ class Judge:
             return known
         grace_s, auto_ask = policy.suppression.grace.seconds, policy.abuse.auto_ask
         return known._replace(grace_s=grace_s, auto_ask=auto_ask, sharers=self._domains.sharers)
-
-    def _restless(self, touched: dict[str, Subject], now: datetime, hour: int) -> list[str]:
-        """Who must be looked at: few are, and judging one of them makes no other calm or restless."""
-        policy, swept = self.policy, hour - SWEEP_HOURS
-        return [
-            did
-            for did, subject in touched.items()
-            if policy is None
-            or subject.windows.stirred
-            or subject.windows.swept_hour <= swept
-            or subject.member.grant is not None
-            or not calm(subject, policy, now, hour)
-        ]
 
     def _heard(self, dids: Iterable[str], now: datetime) -> None:
         self._verdicts.breaker.heard_of(dids, epoch(now) // HOUR_S)
@@ -255,9 +240,6 @@ class Judge:
 
     def _windows(self, did: str) -> SubjectWindows:
         return self.subjects[did].windows
-
-    def _sweep(self, windows: SubjectWindows, hour: int) -> None:
-        self._sweeping.sweep(windows, hour)
 
     def _enrol(self, events: Iterable[SendEvent], now: datetime) -> list[Emission]:
         emissions: list[Emission] = []
@@ -316,7 +298,7 @@ class Judge:
         emissions = self._tick(now)
         from_s = max(epoch(now), slate_floor(subject.member))  # a question right after a lift counts too
         reports = subject.windows.reported()
-        reports.ask(question_id(question.received), epoch(now), from_s, self._asked_since(subject.member, now))
+        reports.ask(name_question(question.received), epoch(now), from_s, self._asked_since(subject.member, now))
         self._verdicts.arm(question.did, subject, now)
         return emissions
 
@@ -403,7 +385,7 @@ class Judge:
             if pardoned:
                 self._pardoned.add(did)
             return []
-        self._sweep(subject.windows, epoch(now) // HOUR_S)
+        self._sweeping.sweep(subject.windows, epoch(now) // HOUR_S)
         checks, grant = self._checks, subject.member.grant
         if grant is not None and not grant.stands(now):
             subject.member.grant, subject.calm = None, -1  # what was granted has run out
@@ -411,21 +393,3 @@ class Judge:
             checks = checks_of(self.rules_for(subject.member, now))
         setting = self.setting(subject.member, policy, now)
         return self._verdicts.reach(did, subject, setting, checks, now, pardoned=pardoned)
-
-
-def question_id(received: datetime) -> str:
-    """What a question received then is called among the reports about its member."""
-    return f"question {format_datetime(received)}"
-
-
-def _in_order(events: tuple[SendEvent, ...]) -> Sequence[SendEvent]:
-    """By the time they happened, those of one moment by their ids. Most batches are in order already."""
-    moments = list(map(_AT, events))
-    if all(map(lt, moments, moments[1:])):
-        return events
-    return sorted(events, key=_MOMENT)
-
-
-def _whole_milliseconds(moment: datetime) -> datetime:
-    """Cut off what a label cannot say, so that our state and the published `cts` and `exp` never differ."""
-    return moment - timedelta(microseconds=moment.microsecond % 1000)

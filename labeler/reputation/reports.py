@@ -6,7 +6,10 @@ is measured is the silence after that.
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
+
+from labeler.atproto.syntax import format_datetime
 
 _MARK_CHARS: Final = 16  # of a SHA-256 in hex: enough to find the one report meant
 REPORTS_MAX: Final = 1_000  # kept a member; answered ones go first, an operator's question last
@@ -116,3 +119,8 @@ def describe(report_id: str, category: str, urgency: str) -> str:
     """
     mark = hashlib.sha256(report_id.encode()).hexdigest()[:_MARK_CHARS]
     return f"{urgency}: abuse report {mark}, category {category}"
+
+
+def name_question(received: datetime) -> str:
+    """What a question received then is called among the reports about its member."""
+    return f"question {format_datetime(received)}"

@@ -95,3 +95,8 @@ def slate_floor(member: Member) -> int:
     if member.clean_slate is None:
         return 0
     return (epoch(member.clean_slate) // HOUR_S + 1) * HOUR_S
+
+
+def whole_milliseconds(moment: datetime) -> datetime:
+    """Cut off what a label cannot say, so that our state and the published `cts` and `exp` never differ."""
+    return moment - timedelta(microseconds=moment.microsecond % 1000)

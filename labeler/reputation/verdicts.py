@@ -240,3 +240,15 @@ def _follow_people(shadow: Member, member: Member) -> None:
 
 def _summaries(findings: list[Finding]) -> str:
     return "; ".join(dict.fromkeys(finding.rule.summary for finding in findings))
+
+
+def is_restless(subject: Subject, policy: Policy | None, now: datetime, hour: int, swept: int) -> bool:
+    """Whether a subject must be looked at, last swept before the hour `swept` or not. Few must be, and judging one of
+    them makes no other calm or restless."""
+    return (
+        policy is None
+        or subject.windows.stirred
+        or subject.windows.swept_hour <= swept
+        or subject.member.grant is not None
+        or not calm(subject, policy, now, hour)
+    )

@@ -43,8 +43,7 @@ def the_same(policy: str, scenes: list[Scene]) -> int:
     log = list(Relay().play(scenes))
     passed_over = told(policy, log)
     with pytest.MonkeyPatch.context() as always_looking:
-        for place in ("judge", "verdicts"):
-            always_looking.setattr(f"labeler.reputation.{place}.calm", lambda *_: False)
+        always_looking.setattr("labeler.reputation.verdicts.calm", lambda *_: False)
         assert passed_over == told(policy, log)
     return sum(len(step) for step in passed_over)
 

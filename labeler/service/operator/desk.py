@@ -19,8 +19,9 @@ from labeler.reputation.decisions import ActiveLabel
 from labeler.reputation.definitions import MAIL_REMOVED, VALUES
 from labeler.reputation.inputs import Automation, CaseAction, Decision, Override, Question
 from labeler.reputation.intake import REPEATED, changed
-from labeler.reputation.judge import ENFORCE, PAUSE, SHADOW, Judge, question_id
+from labeler.reputation.judge import ENFORCE, PAUSE, SHADOW, Judge
 from labeler.reputation.policy import Policy
+from labeler.reputation.reports import name_question
 from labeler.service.access import Operator, Role, require_operator
 from labeler.service.ingest import Ingest
 from labeler.service.operator.resolutions import REMOVE, Resolution, check_resolution, resolved
@@ -286,7 +287,7 @@ class Desk:
         if not asked:  # it waits to be judged, or was answered in the same breath
             return question.received + timedelta(seconds=within), False
         began_s = max(report.asked_s or 0 for report in asked)
-        again = all(report.asked_by != question_id(question.received) for report in asked)
+        again = all(report.asked_by != name_question(question.received) for report in asked)
         return datetime.fromtimestamp(began_s + within, UTC), again
 
     async def override(self, operator: Operator, draft: Callable[[datetime], Override]) -> tuple[Override, int]:
