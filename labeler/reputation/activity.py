@@ -74,7 +74,7 @@ class ProviderHealth(NamedTuple):
 def busiest_providers(pool: Pool, stretches: Stretches, hour: int, most: int) -> list[ProviderHealth]:
     """The `most` busiest providers of the day that ends with `hour`, those to blame first of all."""
     since = hour - DAY_HOURS + 1
-    sizes = {name: _since(there.answered.buckets, since) for name, there in pool.providers.items()}
+    sizes = {name: _day(there.answered.buckets, since) for name, there in pool.providers.items()}
     blamed = {name for name, known in stretches.items() if any(last >= hour - 1 for _, last in known)}
     heard = (name for name in sizes if sizes[name] or name in blamed)
     chosen = sorted(heard, key=lambda name: (name not in blamed, -sizes[name], name))[:most]
@@ -83,7 +83,7 @@ def busiest_providers(pool: Pool, stretches: Stretches, hour: int, most: int) ->
             name,
             pool.providers[name].senders.count(since),
             sizes[name],
-            max(0, _since(pool.providers[name].blocked.buckets, since)),
+            max(0, _day(pool.providers[name].blocked.buckets, since)),
             len({did for each in (hour - 1, hour) for did in pool.providers[name].failing.get(each, ())}),
             name in blamed,
         )
@@ -91,5 +91,6 @@ def busiest_providers(pool: Pool, stretches: Stretches, hour: int, most: int) ->
     ]
 
 
-def _since(buckets: Mapping[int, int], since: int) -> int:
-    return sum(number for bucket, number in buckets.items() if bucket >= since)
+def _day(buckets: Mapping[int, int], since: int) -> int:
+    """What lies in the day from the hour `since` on, and in the hour after it, where a fast clock may have put it."""
+    return sum([buckets.get(hour, 0) for hour in range(since, since + DAY_HOURS + 1)])

@@ -40,6 +40,8 @@ class Pages:
         )
         self._templates.globals |= {"labeler": did, "asset": asset}
         self._templates.filters |= {"moment": moment, "segment": segment, "thousands": thousands, "readable": readable}
+        for name in self._templates.list_templates():
+            self._templates.get_template(name)  # compiled now, and not while somebody waits
 
     def show(self, template: str, status: int = 200, **values: Any) -> web.Response:
         """Answer with `template`, filled with `values`."""

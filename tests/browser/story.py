@@ -54,7 +54,9 @@ class Member(NamedTuple):
 MEADOW: Final = Member("meadow", 200)  # clean
 HARBOR: Final = Member("harbor", 200, gone=24)  # throttled
 QUARRY: Final = Member("quarry", 120, gone=40)  # suspended by the rules
-FOUNDRY: Final = Member("foundry", 150, gone=60, complained=4)  # and so is this one
+FOUNDRY: Final = Member(
+    "foundry", 150, gone=60, complained=4
+)  # and so is this one, until a test of the console lifts it
 EMBERS: Final = Member("embers", 120, gone=50)  # a third one on the same day: the breaker holds it at a throttle
 HOLLOW: Final = Member("hollow", 40)  # removed
 LANTERN: Final = Member("lantern", 60)  # suspended by a moderator, and has appealed
@@ -62,7 +64,23 @@ THICKET: Final = Member("thicket", 60)  # asked to explain
 WICKET: Final = Member("wicket", 30)  # and so is this one
 ORCHARD: Final = Member("orchard", 30)  # throttled by a moderator
 PASTURE: Final = Member("pasture", 30)  # suspended by a moderator
-MEMBERS: Final = (MEADOW, HARBOR, QUARRY, FOUNDRY, EMBERS, HOLLOW, LANTERN, THICKET, WICKET, ORCHARD, PASTURE)
+CAVERN: Final = Member("cavern", 30)  # suspended by a moderator, for the console
+MARSH: Final = Member("marsh", 30)  # warming up, for the console
+MEMBERS: Final = (
+    MEADOW,
+    HARBOR,
+    QUARRY,
+    FOUNDRY,
+    EMBERS,
+    HOLLOW,
+    LANTERN,
+    THICKET,
+    WICKET,
+    ORCHARD,
+    PASTURE,
+    CAVERN,
+    MARSH,
+)
 
 
 def publish(dids: DidHost, names: NameServer) -> None:
@@ -81,6 +99,7 @@ async def play(running: "Running") -> dict[str, str]:
         await _submit(running, list(_mail(member, now)))
     await decide(running, "moderator", LANTERN, "mail-suspended", comment="phishing seen by a partner")
     await decide(running, "moderator", PASTURE, "mail-suspended", comment="a list that was bought")
+    await decide(running, "moderator", CAVERN, "mail-suspended", comment="mail to a partner's traps")
     await decide(running, "moderator", ORCHARD, "mail-throttled", comment="a list that was rented")
     await decide(running, "admin", HOLLOW, "mail-removed", comment="third takeover of this account")
     await decide(running, "other-admin", HOLLOW, "mail-removed", comment="agreed")

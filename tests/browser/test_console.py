@@ -7,7 +7,7 @@ import pytest
 import websockets
 
 from labeler.atproto.frames import LabelsFrame, decode_frame
-from tests.browser.story import EMBERS, FOUNDRY, HARBOR, LANTERN, MEADOW, QUARRY, STRAY, THICKET
+from tests.browser.story import CAVERN, EMBERS, FOUNDRY, HARBOR, MARSH, MEADOW, QUARRY, STRAY
 from tests.browser.windows import Window
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ async def test_it_can_be_read_and_decided_without_scripts(window: "Open") -> Non
     seen = await window(javascript=False)
     page = seen.page
     await log_in(seen, "moderator")
-    await seen.go(f"/console/dids/{THICKET.did}")
-    assert "who gave you the list?" in await seen.text()
+    await seen.go(f"/console/dids/{MARSH.did}")
+    assert "enrolled with the relay" in await seen.text()
     decide = page.locator("form[action$='/label']")
     await decide.get_by_label("Comment").fill("seen without scripts")
     await decide.get_by_label("Hours").fill("3")
@@ -188,7 +188,7 @@ async def test_of_two_moderators_the_second_keeps_what_was_typed(window: "Open")
     first, second = await window("phone"), await window()
     for seen, token in ((first, "moderator"), (second, "admin")):
         await log_in(seen, token)
-        await seen.go("/console/cases?q=lantern")
+        await seen.go("/console/cases?q=cavern")
         await seen.page.get_by_role("link", name=re.compile("Suspension")).click()
         await seen.page.wait_for_url("**/console/cases/*")
     await first.page.get_by_role("button", name="Claim").click()
@@ -206,4 +206,4 @@ async def test_of_two_moderators_the_second_keeps_what_was_typed(window: "Open")
     await second.draw("console-stale")
     await page.get_by_role("button", name="Resolve").click()
     await page.get_by_text("is closed: uphold").first.wait_for()
-    assert LANTERN.did in await second.text()
+    assert CAVERN.did in await second.text()

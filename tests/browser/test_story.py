@@ -21,4 +21,6 @@ async def test_every_member_stood_as_introduced(world: "World") -> None:
         story.WICKET.did: "warming",
         story.ORCHARD.did: "throttled",
         story.PASTURE.did: "suspended",
+        story.CAVERN.did: "suspended",
+        story.MARSH.did: "warming",
     }

@@ -1,5 +1,6 @@
 """Everything there is about one DID: where it stands and why, its labels over time, what was said and done."""
 
+import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -16,6 +17,7 @@ from labeler.reputation.judge import Judge
 from labeler.reputation.standing import standing
 
 PAGE: Final = 500  # entries read at once
+STRETCH: Final = 50  # entries decoded without letting others run
 KEPT: Final = 1_000  # the newest entries of one subject; those before are left to listAudit
 
 
@@ -53,7 +55,7 @@ class Dossiers:
     async def open(self, did: str, now: datetime) -> Dossier:
         """Everything about `did`. Raises `Unavailable`, `Corrupt`."""
         links, left_out = await self._links(did)
-        told = [Told(link.n, entry := link.entry, self._word(entry)) for link in links]
+        told = [Told(n, entry, self._word(entry)) for n, entry in await _read(links)]
         found = standing(self._judge, did, now).full()
         seqs = {
             one.entry.body["val"]: int(one.entry.body["seq"])
@@ -68,13 +70,13 @@ class Dossiers:
     async def spans(self, did: str) -> list[Span]:
         """Only when which label stood."""
         links, _ = await self._links(did)
-        return spans(link.entry for link in links)
+        return spans(entry for _, entry in await _read(links))
 
     async def proofs(self, case: Case) -> list[Mapping[str, Any]]:
         """The evidence records behind the labels that opened a case or joined it, as far as they are found."""
         links, _ = await self._links(case.about)
         wanted = set(case.evidence)
-        seqs = [int(entry.body["seq"]) for link in links if (entry := link.entry).body.get("evidence") in wanted]
+        seqs = [int(entry.body["seq"]) for _, entry in await _read(links) if entry.body.get("evidence") in wanted]
         return [await self._evidence(seq) for seq in seqs]
 
     async def _links(self, about: str) -> tuple[Sequence[Link], int]:
@@ -95,3 +97,13 @@ class Dossiers:
     def _word(self, entry: AuditEntry) -> Word | None:
         position = entry.body.get("position")
         return self._history.words.get(position) if isinstance(position, int) else None
+
+
+async def _read(links: Sequence[Link]) -> list[tuple[int, AuditEntry]]:
+    """Decode entries, a few at a time."""
+    read = []
+    for count, link in enumerate(links):
+        if count % STRETCH == 0:
+            await asyncio.sleep(0)
+        read.append((link.n, link.entry))
+    return read

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from labeler.reputation.breaker import Breaker
+from labeler.reputation.judge import Judge
 from labeler.reputation.policy import Guards, Policy
 
 NOON = datetime(2026, 3, 6, 12, tzinfo=UTC)
@@ -146,3 +147,9 @@ def test_it_says_how_much_of_it_is_used(guards: Guards) -> None:
     breaker.count(ANNE, NOON)
     assert (breaker.used, breaker.allowance) == (1, 5)
     assert (Breaker().used, Breaker().allowance) == (0, 0)
+
+
+def test_the_judge_shows_its_own() -> None:
+    judge = Judge("did:web:labeler.example.com")
+    assert judge.may_suspend  # before the first telemetry there is nothing to hold back
+    assert (judge.breaker.used, judge.breaker.closed) == (0, False)
