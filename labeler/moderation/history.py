@@ -102,9 +102,8 @@ class History:
                 yield numbers[index], event
 
     def _note(self, number: int, did: str) -> None:
-        if did:
-            self._events.append(number)
-            self._events_about.setdefault(did, []).append(number)
+        self._events.append(number)
+        self._events_about.setdefault(did, []).append(number)
 
 
 def _place(number: int) -> tuple[int, int]:

@@ -264,3 +264,9 @@ class TestPolicyChanges:
         assert story.active() == {"mail-throttled"}
         assert story.wait(minutes=1) == []
         assert story.active() == set()
+
+
+def test_the_breaker_can_be_looked_at(story: Story) -> None:
+    story.mail(bad=10)
+    assert "mail-suspended" in story.active()
+    assert story.judge.breaker.closed is story.judge.may_suspend
