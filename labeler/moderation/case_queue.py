@@ -16,7 +16,10 @@ Place = tuple[int, ...]
 
 
 class Wanted(NamedTuple):
-    """Which cases are looked for. None: any; `assignee` is an operator's DID, or `NOBODY`."""
+    """Which cases are looked for. None: any; `assignee` is an operator's DID, or `NOBODY`.
+
+    `about` is a member or provider, `part` what its name holds, in any case.
+    """
 
     open: bool | None = True
     kind: CaseKind | None = None
@@ -24,15 +27,23 @@ class Wanted(NamedTuple):
     assignee: str | None = None
     escalated: bool | None = None
     urgency: str | None = None
+    part: str = ""
 
 
-def page(book: CaseBook, wanted: Wanted, after: Place | None, limit: int) -> tuple[list[Case], Place | None]:
-    """The next `limit` cases behind `after`, and the place to go on from, None at the end."""
-    places = ((place(case), case) for case in _candidates(book, wanted) if _fits(case, wanted))
+class Page(NamedTuple):
+    """Some cases in order, the place to go on from (None: these are the last), and how many fit, shown or not."""
+
+    cases: list[Case]
+    behind: Place | None
+    total: int
+
+
+def page(book: CaseBook, wanted: Wanted, after: Place | None, limit: int) -> Page:
+    """The next `limit` cases behind `after`."""
+    places = [(place(case), case) for case in _candidates(book, wanted) if _fits(case, wanted)]
     behind = (found for found in places if after is None or found[0] > after)
-    cases = [case for _, case in heapq.nsmallest(limit + 1, behind, key=lambda found: found[0])]
-    more = len(cases) > limit
-    return cases[:limit], place(cases[limit - 1]) if more else None
+    found = heapq.nsmallest(limit + 1, behind, key=lambda found: found[0])
+    return Page([case for _, case in found[:limit]], found[limit - 1][0] if len(found) > limit else None, len(places))
 
 
 def place(case: Case) -> Place:
@@ -64,3 +75,5 @@ def _answers(case: Case, wanted: Wanted) -> Iterator[bool]:
         yield case.escalated is wanted.escalated
     if wanted.urgency is not None:
         yield case.urgency == wanted.urgency
+    if wanted.part:
+        yield wanted.part.lower() in case.about.lower()

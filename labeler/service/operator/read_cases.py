@@ -11,7 +11,9 @@ from labeler.service.operator.case_view import CaseViews
 from labeler.service.operator.cursor import read_cursor, write_cursor
 from labeler.service.operator.desk import Desk
 
-_STATES: Final = {"open": True, "closed": False, "all": None}
+STATES: Final = {"open": True, "closed": False, "all": None}
+"""Whether a case of that name for a list is open; None: either."""
+
 _KINDS: Final = tuple(kind.value for kind in CaseKind)
 
 
@@ -26,9 +28,9 @@ class ListCases:
         """Answer a page of cases, and where to go on. Raises `BadInput`."""
         operator, params = require_operator(call.caller, Role.TRIAGE), call.params
         after = read_cursor(params["cursor"], *[int] * PLACE_NUMBERS) if "cursor" in params else None
-        found, behind = page(self._cases, _wanted(operator, params), after, params["limit"])
-        answer: dict[str, Any] = {"cases": [self._views.brief(case, operator) for case in found]}
-        return answer | ({"cursor": write_cursor(behind)} if behind is not None else {})
+        found = page(self._cases, _wanted(operator, params), after, params["limit"])
+        answer: dict[str, Any] = {"cases": [self._views.brief(case, operator) for case in found.cases]}
+        return answer | ({"cursor": write_cursor(found.behind)} if found.behind is not None else {})
 
 
 class GetCase:
@@ -46,12 +48,12 @@ class GetCase:
 
 def _wanted(operator: Operator, params: dict[str, Any]) -> Wanted:
     state, kind, urgency = params["state"], params.get("kind"), params.get("urgency")
-    for name, value, known in (("state", state, _STATES), ("kind", kind, _KINDS), ("urgency", urgency, URGENCIES)):
+    for name, value, known in (("state", state, STATES), ("kind", kind, _KINDS), ("urgency", urgency, URGENCIES)):
         if value is not None and value not in known:
             raise BadInput(f"{name} must be one of {', '.join(known)}.")
     assignee = params.get("assignee")
     return Wanted(
-        open=_STATES[state],
+        open=STATES[state],
         kind=CaseKind(kind) if kind is not None else None,
         about=params.get("about"),
         assignee={"me": operator.did, "none": NOBODY}.get(assignee, assignee) if assignee is not None else None,

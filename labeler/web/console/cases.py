@@ -1,43 +1,45 @@
 """The queue of cases, and one case with its evidence and the form that decides it."""
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from labeler.atproto.syntax import is_did
+from labeler.atproto.syntax import is_did, parse_datetime
 from labeler.errors import BadInput
+from labeler.moderation.case_queue import NOBODY, PLACE_NUMBERS, Place, Wanted, page
 from labeler.moderation.cases import Case, CaseEntry, CaseKind
-from labeler.reputation.judge import Judge
-from labeler.reputation.standing import standing
+from labeler.service.access import Role
 from labeler.service.labeler import Labeler
+from labeler.service.operator.case_view import CaseViews
+from labeler.service.operator.cursor import read_cursor, write_cursor
 from labeler.service.operator.desk import ACTS
 from labeler.service.operator.dossier import Dossiers
 from labeler.service.operator.emit_event import MAX_HOURS
-from labeler.service.operator.resolutions import RESOLUTIONS, Resolution
+from labeler.service.operator.read_cases import STATES
+from labeler.service.operator.resolutions import MAX_CAP, Resolution
 from labeler.web.console.gate import Gate, Visit
-from labeler.web.console.words import KINDS, LATER, RESOLUTION_WORDS
+from labeler.web.console.words import FIELD_WORDS, KINDS, LATER
 from labeler.web.forms import Form
 from labeler.web.site import Route, lost, see_other
 
 CASES: Final = "/console/cases"
 PAGE: Final = 50
-STATES: Final = ("open", "closed", "all")
 WHOSE: Final = ("anybody", "mine", "nobody")
-_RANK: Final = {"immediate": 0, "urgent": 1, "routine": 2}
 _CONFLICTS: Final = frozenset({"CaseChanged", "CaseClosed", "CaseOpen"})
 _DIGITS: Final = 9
-_CAPS_MOST: Final = 10**6
 
 
 class Cases:
     """The pages."""
 
-    def __init__(self, gate: Gate, labeler: Labeler, dossiers: Dossiers) -> None:
+    def __init__(self, gate: Gate, labeler: Labeler, dossiers: Dossiers, views: CaseViews) -> None:
         self._gate = gate
         self._labeler = labeler
+        self._views = views
         self._dossiers = dossiers
 
     def routes(self) -> list[Route]:
@@ -51,65 +53,69 @@ class Cases:
     async def _list(self, visit: Visit, _: Mapping[str, str]) -> web.StreamResponse:
         query = visit.request.query
         asked = {
-            "kind": query.get("kind") if query.get("kind") in RESOLUTIONS else "",
+            "kind": query["kind"] if query.get("kind") in KINDS else "",
             "state": query["state"] if query.get("state") in STATES else "open",
             "whose": query["whose"] if query.get("whose") in WHOSE else "anybody",
             "q": query.get("q", "").strip()[:253],
         }
-        book = self._labeler.cases
-        cases = sorted(
-            _asked_for(book.open() if asked["state"] == "open" else book.cases.values(), asked, visit.operator.did),
-            key=_urgency,
+        wanted = Wanted(
+            open=STATES[asked["state"]],
+            kind=CaseKind(asked["kind"]) if asked["kind"] else None,
+            assignee={"mine": visit.operator.did, "nobody": NOBODY}.get(asked["whose"]),
+            part=asked["q"],
         )
-        page = _number(query.get("page")) or 1
-        shown = cases[(page - 1) * PAGE : page * PAGE]
+        found = page(self._labeler.cases, wanted, _place(query.get("after")), PAGE)
         return self._gate.show(
             visit,
             "cases.html",
             here="cases",
-            cases=shown,
-            total=len(cases),
+            cases=[self._views.brief(case, visit.operator) for case in found.cases],
+            total=found.total,
             asked=asked,
             kinds=KINDS,
             states=STATES,
             whose=WHOSE,
-            page=page,
-            pages=-(-len(cases) // PAGE),
-            query=urlencode(asked),
+            begun="after" in query,
+            more=urlencode(asked | {"after": write_cursor(found.behind)}) if found.behind is not None else None,
             is_did=is_did,
-            age=lambda moment: age(moment, visit.now),
+            age=lambda moment: age(parse_datetime(moment), visit.now),
         )
 
     async def _show(self, visit: Visit, found: Mapping[str, str]) -> web.StreamResponse:
         return await self._page(visit, self._case(found))
 
     def _case(self, found: Mapping[str, str]) -> Case:
-        case = self._labeler.cases.cases.get(_number(found["number"]))
-        if case is None:
-            raise lost(f"There is no case {found['number'][:_DIGITS]}.")
-        return case
+        try:
+            return self._labeler.desk.case(_number(found["number"]))
+        except BadInput as error:
+            raise lost(error.message) from error
 
     async def _page(self, visit: Visit, case: Case, status: int = 200, **values: Any) -> web.Response:
-        about = is_did(case.about)
-        judge = self._labeler.judge
-        policy = judge.policy
+        view = self._views.full(case, visit.operator)
+        policy = self._labeler.judge.policy
+        options = [option for option in view["resolutions"] if visit.may(_rank(option["role"]))]
+        fields = {field for option in options for part in ("needs", "oneOf", "takes") for field in option[part]}
         return self._gate.show(
             visit,
             "case.html",
             status,
             **{
                 "here": "cases",
-                "case": case,
+                "case": view["case"],
+                "entries": view["entries"],
+                "member": view.get("member"),
                 "kind": KINDS[case.kind],
-                "proofs": await self._dossiers.proofs(case) if about else [],
-                "standing": _standing(judge, case, visit.now) if about else None,
+                "proofs": await self._dossiers.proofs(case) if "member" in view else [],
                 "others": [other for other in self._labeler.cases.about(case.about) if other is not case][:10],
                 "kinds": KINDS,
-                "resolutions": {name: RESOLUTION_WORDS[name] for name in RESOLUTIONS[case.kind]},
-                "grants": "override" in RESOLUTIONS[case.kind],
+                "options": options,
+                "fields": fields,
+                "field_words": FIELD_WORDS,
+                "least": min((option["role"] for option in view["resolutions"]), key=_rank, default=None),
                 "rules": policy.rules if policy is not None else (),
+                "reopening": ACTS["reopen"],
                 "max_hours": MAX_HOURS,
-                "age": lambda moment: age(moment, visit.now),
+                "age": lambda moment: age(parse_datetime(moment), visit.now),
                 "problem": None,
                 "changes": [],
                 "form": Form([]),
@@ -134,7 +140,7 @@ class Cases:
                 comment = form.needed("comment") if act == "comment" else form.text("comment")
                 _, position = await desk.act(visit.operator, case.number, act, comment=comment, revision=revision)
                 visit.session.told = f"Case {case.number}: {act}, done."
-            if self._labeler.pipeline.position < position:
+            if not desk.taken(position):
                 visit.session.told = LATER
         except BadInput as error:
             overtaken = error.name in _CONFLICTS or (revision is not None and revision != case.revision)
@@ -152,25 +158,8 @@ def age(moment: datetime, now: datetime) -> str:
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
 
 
-def _standing(judge: Judge, case: Case, now: datetime) -> Mapping[str, Any]:
-    return standing(judge, case.about, now).full()
-
-
-def _asked_for(cases: Iterable[Case], asked: Mapping[str, Any], did: str) -> Iterable[Case]:
-    owner = {"mine": did, "nobody": None}
-    for case in cases:
-        fits = not asked["kind"] or case.kind is CaseKind(asked["kind"])
-        fits = fits and (asked["state"] != "closed" or case.closed is not None)
-        fits = fits and (asked["whose"] == "anybody" or case.assignee == owner[asked["whose"]])
-        if fits and asked["q"].lower() in case.about.lower():
-            yield case
-
-
-def _urgency(case: Case) -> tuple[Any, ...]:
-    """Open ones first, the escalated and urgent of them first, then the oldest; closed ones the newest first."""
-    if case.closed is not None:
-        return 1, False, 0, -case.closed.timestamp()
-    return 0, not case.escalated, _RANK.get(case.urgency, len(_RANK)), case.opened.timestamp()
+def _rank(role: str) -> Role:
+    return Role[role.upper()]
 
 
 def _since(case: Case, revision: int | None) -> list[CaseEntry]:
@@ -186,10 +175,17 @@ def _resolution(form: Form) -> Resolution:
         form.text("comment"),
         form.number("hours", MAX_HOURS) or None,
         form.texts("exempt"),
-        form.number("hourly_cap", _CAPS_MOST) or None,
-        form.number("daily_cap", _CAPS_MOST) or None,
+        form.number("hourly_cap", MAX_CAP) or None,
+        form.number("daily_cap", MAX_CAP) or None,
     )
 
 
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) <= _DIGITS else 0
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else 0
+
+
+def _place(cursor: str | None) -> Place | None:
+    """Where a page begins; what cannot be read is the beginning."""
+    with contextlib.suppress(BadInput):
+        return read_cursor(cursor, *[int] * PLACE_NUMBERS) if cursor is not None else None
+    return None

@@ -3,6 +3,7 @@
 from labeler.ports import HandleResolver
 from labeler.service.access import Access
 from labeler.service.labeler import Labeler
+from labeler.service.operator.case_view import CaseViews
 from labeler.service.operator.directory import Directory
 from labeler.service.operator.dossier import Dossiers
 from labeler.service.rate import Rate
@@ -22,10 +23,11 @@ def console(
     gate = Gate(pages, access, attempts, labeler.clock.now, origin, lambda: News.of(labeler))
     directory = Directory(labeler.judge, labeler.clock)
     dossiers = Dossiers(labeler.judge, labeler.labels, labeler.cases, labeler.history)
+    views = CaseViews(labeler.desk, labeler.judge, labeler.cases, labeler.clock)
     return [
         *gate.routes(),
         *Overview(gate, labeler, directory).routes(),
         *Members(gate, labeler, directory, dossiers, handles).routes(),
-        *Cases(gate, labeler, dossiers).routes(),
+        *Cases(gate, labeler, dossiers, views).routes(),
         *Records(gate, labeler).routes(),
     ]

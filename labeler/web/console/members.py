@@ -192,14 +192,12 @@ class Members:
         """Set a label or take it back; return what came of it."""
         before = self._stamps(event.did)
         decision, position = await self._labeler.desk.decide(visit.operator, event)
-        if self._labeler.pipeline.position < position:
+        if not self._labeler.desk.taken(position):
             return LATER
         if decision.event == "propose-removal":
             return "A removal is proposed; another admin must confirm it."
         if self._stamps(event.did) != before:
             return f"Done: {', '.join((*decision.apply, *decision.negate))}."
-        if event.negate:
-            return f"Nothing has changed: {event.negate[0]} is not in force."
         return f"Nothing has changed: {event.apply[0]} is in force as it is."
 
     def _stamps(self, did: str) -> dict[str, Any]:

@@ -17,14 +17,13 @@ KINDS: Final[Mapping[str, str]] = {
     CaseKind.REMOVED_DOMAIN: "Removed domain",
     CaseKind.REMOVAL: "Removal",
 }
-RESOLUTION_WORDS: Final[Mapping[str, tuple[str, str]]] = {
-    "uphold": ("Uphold", "The restriction stays, from here on by your word; with a number of hours, for so long."),
-    "lift": ("Lift", "The restriction ends now and counting starts anew. Hours: how long rules may not set it again."),
-    "shorten": ("Shorten", "The restriction ends after the hours given."),
-    "override": ("Override", "The member is judged by other terms from here on; what stood by the old ones goes."),
-    "dismiss": ("Dismiss", "Nothing changes; the case is closed."),
-    "remove": ("Remove", "The removal is proposed; the case stays open until another admin confirms or dismisses it."),
+FIELD_WORDS: Final[Mapping[str, str]] = {
+    "durationInHours": "hours",
+    "exempt": "exempt rules",
+    "hourlyCap": "messages an hour",
+    "dailyCap": "messages a day",
 }
+"""What a resolution may need or take, as the form calls it."""
 COUNTS: Final[Mapping[str, str]] = {
     "accepted": "Messages, ever",
     "delivered": "Delivered, ever",

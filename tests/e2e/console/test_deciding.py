@@ -94,8 +94,9 @@ async def test_a_label_that_cannot_be_is_refused_and_the_text_stays(
 async def test_what_changes_nothing_is_said_to_change_nothing(office: Office) -> None:
     seat = await office.sit("moderator")
     path = f"/console/dids/{ALICE}"
-    assert (await seat.send(path + "/label", act="negate", val="mail-throttled")).status_code == 303
-    assert "Nothing has changed: mail-throttled is not in force." in text_of(await seat.see(path))
+    refused = await seat.send(path + "/label", act="negate", val="mail-throttled")
+    assert refused.status_code == 400
+    assert "Not active on this account" in text_of(refused.text)
     for told in ("Done: mail-throttled.", "Nothing has changed: mail-throttled is in force as it is."):
         assert (await seat.send(path + "/label", act="apply", val="mail-throttled")).status_code == 303
         assert told in text_of(await seat.see(path))
@@ -248,3 +249,25 @@ async def test_what_is_decided_in_the_console_stands_in_the_audit(office: Office
     assert "label · apply mail-suspended" in page
     assert "phishing" in page
     assert page.count("did:plc:moderator") >= 2
+
+
+async def test_the_form_offers_what_may_be_decided_now_and_says_why_not_the_rest(office: Office) -> None:
+    await office.running.label(ALICE, "mail-suspended")
+    for token, offered in (("moderator", {"uphold", "lift", "shorten"}), ("triage", set())):
+        page = await (await office.sit(token)).see("/console/cases/1")
+        assert set(re.findall(r'name="resolution" value="(\w+)" required>', page)) == offered
+        assert 'name="exempt"' not in page
+        assert ("To decide this case you need role moderator." in page) == (not offered)
+    seat = await office.sit("admin")
+    page = await seat.see("/console/cases/1")
+    assert set(re.findall(r'value="(\w+)" required>', page)) == {"uphold", "lift", "shorten", "override", "remove"}
+    assert re.search(r'value="dismiss" required disabled>', page)
+    told = text_of(page)
+    assert "Not now: mail-suspended stands: uphold it, or lift it." in told
+    assert "Needs hours." in told
+    assert "Needs at least one of exempt rules, messages an hour, messages a day." in told
+    assert "Next reminder" in told
+    answer = await seat.send("/console/cases/1/resolve", revision="0", resolution="remove", comment="third takeover")
+    assert answer.status_code == 303
+    removal = await (await office.sit("moderator")).see("/console/cases/2")
+    assert "To decide this case you need role admin." in removal

@@ -1,10 +1,12 @@
 """Every page: its headers, what is escaped, what is not there, what is too large."""
 
+import html
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from labeler.web.console import cases
 from tests.e2e.console.conftest import ALICE, Office, Seat, sent, text_of
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ async def test_odd_parameters_change_nothing(office: Office) -> None:
     seat = await suspended(office)
     for query in ("?order=%00&standing=x&after=zzz", "?after=9 did:plc:z", f"?q={'x' * 5_000}", "?q=%3Cb%3E&after=-1"):
         assert (await seat.client.get("/console/dids" + query)).status_code == 200
-    for query in ("?page=0", "?page=99", "?page=x&kind=none&state=1&whose=me", "?page=99999999999"):
+    for query in ("?after=0", "?after=WzFd", "?after=x&kind=none&state=1&whose=me", f"?after={'W' * 5_000}"):
         assert (await seat.client.get("/console/cases" + query)).status_code == 200
     for query in ("?before=0", "?before=1", "?before=x", "?before=99999999", "?about=%00", "?about=a&after=x"):
         assert (await seat.client.get("/console/audit" + query)).status_code == 200
@@ -157,3 +159,21 @@ async def test_a_comment_that_is_too_long_is_refused_and_kept_in_the_form(office
     assert answer.status_code == 400
     assert "longer than 4000 bytes" in answer.text
     assert "y" * 4_001 in answer.text
+
+
+async def test_the_queue_goes_on_where_the_page_before_ended(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cases, "PAGE", 2)
+    for name in ("alice", "bob", "cleo"):
+        await office.running.label(f"did:plc:{name}", "mail-suspended")
+    seat = await office.sit("triage")
+    page = await seat.see("/console/cases")
+    assert "3 cases" in text_of(page)
+    assert re.findall(r"case (\d)</span></button>", page) == ["1", "2"]
+    following = re.search(r'rel="next" href="([^"]+)"', page)
+    assert following is not None
+    last = await seat.see(html.unescape(following[1]))
+    assert re.findall(r"case (\d)</span></button>", last) == ["3"]
+    assert 'rel="next"' not in last
+    assert "From the beginning" in last
+    assert re.findall(r"case (\d)</span></button>", await seat.see("/console/cases?q=PLC:B&whose=nobody")) == ["2"]
+    assert "No case fits." in await seat.see("/console/cases?whose=mine")

@@ -19,9 +19,10 @@ A, B, C = "did:plc:a", "did:plc:b", "did:plc:c"
 
 
 def numbers(office: "Office", wanted: Wanted | None = None) -> list[int]:
-    found, behind = page(office.book, wanted or Wanted(), None, 100)
-    assert behind is None
-    return [case.number for case in found]
+    found = page(office.book, wanted or Wanted(), None, 100)
+    assert found.behind is None
+    assert found.total == len(found.cases)
+    return [case.number for case in found.cases]
 
 
 @pytest.fixture
@@ -67,6 +68,8 @@ def test_closed_ones_come_last_the_newest_first(busy: "Office") -> None:
         (Wanted(escalated=True), []),
         (Wanted(escalated=False), [2, 1, 3]),
         (Wanted(urgency="immediate"), [2]),
+        (Wanted(part="PLC:B"), [2]),
+        (Wanted(part="plc:"), [2, 1, 3]),
         (Wanted(urgency="routine", assignee=NOBODY, kind=CaseKind.ABUSE_REPORT), [3]),
     ],
 )
@@ -92,7 +95,8 @@ def test_pages_end_to_end_are_the_whole_list_once(drawn: list[tuple[object, ...]
     whole = sorted(book.cases.values(), key=place)
     found, after = list[Case](), None
     while True:
-        some, after = page(book, Wanted(open=None), after, limit)
+        some, after, total = page(book, Wanted(open=None), after, limit)
+        assert total == len(whole)
         found += some
         if after is None:
             break

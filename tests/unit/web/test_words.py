@@ -8,10 +8,10 @@ import pytest
 from labeler.moderation.audit import AuditEntry
 from labeler.moderation.cases import CaseKind
 from labeler.reputation.inputs import Answer, Report, Word
-from labeler.service.operator.resolutions import RESOLUTIONS
+from labeler.service.operator.resolutions import RESOLUTIONS, TERMS
 from labeler.web.console.cases import age
 from labeler.web.console.overview import Tempo
-from labeler.web.console.words import KINDS, RESOLUTION_WORDS, Line, tell
+from labeler.web.console.words import FIELD_WORDS, KINDS, Line, tell
 from labeler.web.pages import moment, segment, thousands
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -63,9 +63,12 @@ def test_what_the_chain_keeps_a_digest_of_is_told_where_it_is_remembered() -> No
     assert said("answer", Answer(NOON, "did:plc:a", "sorry")).text == "sorry"
 
 
-def test_every_case_and_every_end_has_a_name() -> None:
+def test_every_case_and_whatever_an_end_takes_has_a_name() -> None:
     assert KINDS.keys() == set(CaseKind)
-    assert RESOLUTION_WORDS.keys() >= {name for names in RESOLUTIONS.values() for name in names}
+    assert {name for names in RESOLUTIONS.values() for name in names} == TERMS.keys()
+    assert {field for terms in TERMS.values() for field in (*terms.needs, *terms.one_of, *terms.takes)} == (
+        FIELD_WORDS.keys()
+    )
 
 
 def test_ages_are_short() -> None:
