@@ -12,6 +12,7 @@ from labeler.moderation.cases import CaseBook
 from labeler.moderation.docket import Docket
 from labeler.moderation.history import History
 from labeler.moderation.retention import Retention
+from labeler.moderation.roster import Roster
 from labeler.moderation.statuses import Statuses
 from labeler.ports import Clock, LabelLog, Notifier, Signer, TelemetryLog
 from labeler.reputation.canary import Canary
@@ -25,6 +26,7 @@ from labeler.service.labeler import Labeler
 from labeler.service.notify import Notifications, look_at
 from labeler.service.observe import Metrics
 from labeler.service.operator.desk import Desk
+from labeler.service.operator.member_list import MemberList
 from labeler.service.oversight import GRACE, Oversight
 from labeler.service.pipeline import Pipeline
 from labeler.service.policy_file import PolicyFile, read_policy
@@ -83,6 +85,7 @@ async def build(
         history,
         docket.statuses,
         desk,
+        MemberList(Roster(judge, cases), clock),
         Hearing(judge, cases, history, ingest, pipeline),
         ingest,
         pipeline,

@@ -107,7 +107,7 @@ def methods(
             ListAudit(labeler.labels).answer, lambda caller: require_operator(caller, Role.TRIAGE), checked=True
         ),
         **casework(
-            Office(labeler.desk, judge, labeler.cases, labeler.history, clock),
+            Office(labeler.desk, judge, labeler.cases, labeler.history, labeler.members, clock),
             settings.limits.json_bytes,
         ),
         **ozone(labeler, settings.service.did, team, handles, settings.limits.json_bytes),

@@ -116,7 +116,7 @@ class Resting:
             ASK_MEMBER: AskMember(labeler.desk).answer,
             SET_OVERRIDE: SetOverride(labeler.desk).answer,
         }
-        office = Office(labeler.desk, labeler.judge, labeler.cases, labeler.history, labeler.clock)
+        office = Office(labeler.desk, labeler.judge, labeler.cases, labeler.history, labeler.members, labeler.clock)
         self._methods |= {nsid: method.answer for nsid, method in casework(office).items()}
 
     async def query(self, nsid: str, params: Params) -> dict[str, Any]:

@@ -18,9 +18,11 @@ PAGE = 100  # the most that listStandings answers at once
 
 @app.command(epilog="Example: labeler members --standing suspended --sort invalid --limit 20")
 def members(
-    part: Annotated[str | None, typer.Argument(metavar="PART", help="Only DIDs that contain this.")] = None,
+    part: Annotated[
+        str | None, typer.Argument(metavar="PART", help="Only those whose DID or domain contains this.")
+    ] = None,
     standing: Annotated[str | None, typer.Option(help="Only those in this state, such as throttled.")] = None,
-    sort: Annotated[str, typer.Option(help="did, accepted, invalid, complaints, standing or cases.")] = "did",
+    sort: Annotated[str, typer.Option(help="did, accepted, recent, invalid, complaints, standing or cases.")] = "did",
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     config: Config = CONFIG,
     as_json: AsJson = False,

@@ -12,6 +12,7 @@ from labeler.service.ingest import Ingest
 from labeler.service.notify import Notifications
 from labeler.service.observe import Metrics
 from labeler.service.operator.desk import Desk
+from labeler.service.operator.member_list import MemberList
 from labeler.service.pipeline import Pipeline
 from labeler.service.policy_file import PolicyFile
 from labeler.service.signing import Rotation
@@ -31,6 +32,7 @@ class Labeler:
     history: History
     statuses: Statuses
     desk: Desk
+    members: MemberList
     hearing: Hearing
     ingest: Ingest
     pipeline: Pipeline

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from labeler.moderation.cases import CaseBook
 from labeler.moderation.history import History
-from labeler.moderation.roster import Roster
 from labeler.ports import Clock
 from labeler.reputation.judge import Judge
 from labeler.service.access import Caller, Role, require_operator
@@ -17,6 +16,7 @@ from labeler.service.operator.automation import AutomationDoors
 from labeler.service.operator.case_view import CaseViews
 from labeler.service.operator.desk import ACTS, Desk
 from labeler.service.operator.list_standings import ListStandings
+from labeler.service.operator.member_list import MemberList
 from labeler.service.operator.read_cases import GetCase, ListCases
 from labeler.service.operator.removals import Removals
 
@@ -40,15 +40,16 @@ class Office(NamedTuple):
     judge: Judge
     cases: CaseBook
     history: History
+    members: MemberList
     clock: Clock
 
 
 def casework(office: Office, limit: int = JSON_BYTES) -> dict[str, Query | Procedure]:
     """Every method with who may call it; bodies may have `limit` bytes."""
-    desk, judge, cases, history, clock = office
+    desk, judge, cases, history, members, clock = office
     views = CaseViews(desk, judge, cases, clock)
     acts, removals = ActOnCase(desk, cases, views), Removals(desk, cases)
-    automation, roster = AutomationDoors(desk, judge, history), Roster(judge, cases)
+    automation = AutomationDoors(desk, judge, history)
 
     def asked(answer: Answer) -> Query:
         return Query(answer, _at_least(Role.TRIAGE), checked=True)
@@ -67,7 +68,7 @@ def casework(office: Office, limit: int = JSON_BYTES) -> dict[str, Query | Proce
         CONFIRM_REMOVAL: told(removals.confirm, Role.ADMIN),
         GET_AUTOMATION: asked(automation.get),
         SET_AUTOMATION: told(automation.set, Role.ADMIN),
-        LIST_STANDINGS: asked(ListStandings(roster, clock).answer),
+        LIST_STANDINGS: asked(ListStandings(members).answer),
     }
 
 

@@ -4,7 +4,6 @@ from labeler.ports import HandleResolver
 from labeler.service.access import Access
 from labeler.service.labeler import Labeler
 from labeler.service.operator.case_view import CaseViews
-from labeler.service.operator.directory import Directory
 from labeler.service.operator.dossier import Dossiers
 from labeler.service.rate import Rate
 from labeler.web.console.cases import Cases
@@ -21,13 +20,12 @@ def console(
 ) -> list[Route]:
     """Every path of the console. `attempts` counts logins by address; `origin` is our own."""
     gate = Gate(pages, access, attempts, labeler.clock.now, origin, lambda: News.of(labeler))
-    directory = Directory(labeler.judge, labeler.clock)
     dossiers = Dossiers(labeler.judge, labeler.labels, labeler.cases, labeler.history)
     views = CaseViews(labeler.desk, labeler.judge, labeler.cases, labeler.clock)
     return [
         *gate.routes(),
-        *Overview(gate, labeler, directory).routes(),
-        *Members(gate, labeler, directory, dossiers, handles).routes(),
+        *Overview(gate, labeler).routes(),
+        *Members(gate, labeler, dossiers, handles).routes(),
         *Cases(gate, labeler, dossiers, views).routes(),
         *Records(gate, labeler).routes(),
     ]

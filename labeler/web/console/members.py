@@ -11,14 +11,15 @@ from aiohttp import web
 
 from labeler.atproto.syntax import is_did, is_handle
 from labeler.errors import BadInput, Unavailable
+from labeler.moderation.roster import STANDINGS, Place, Wanted
 from labeler.ports import HandleResolver
 from labeler.reputation.activity import DAY_HOURS, Stretch, activity
 from labeler.reputation.definitions import DEFINITIONS, RELAY_MEMBER
 from labeler.reputation.subject import Subject, epoch
 from labeler.reputation.volume import HOUR_S
 from labeler.service.labeler import Labeler
+from labeler.service.operator.cursor import read_cursor, write_cursor
 from labeler.service.operator.desk import Event
-from labeler.service.operator.directory import ORDERS, STANDINGS, Directory, Place
 from labeler.service.operator.dossier import Dossiers
 from labeler.service.operator.emit_event import MAX_HOURS
 from labeler.web.charts import SIZES, Band, Line, draw, utc
@@ -31,6 +32,16 @@ from labeler.web.site import Route, lost, see_other
 DIDS: Final = "/console/dids"
 PAGE: Final = 50
 TEXT_CHARS: Final = 253  # of what is searched for
+SORTS: Final = {
+    "standing": "gravest standing",
+    "recent": "newest mail",
+    "accepted": "most messages",
+    "invalid": "most missing recipients",
+    "complaints": "most complaints",
+    "cases": "most open cases",
+    "did": "DID",
+}
+"""What the list can be sorted by, as the form calls it."""
 WIDTHS: Final = {"day": (30, DAY_HOURS), "hour": (7 * DAY_HOURS, 1)}
 SHOWN_ENTRIES: Final = 100
 
@@ -53,12 +64,9 @@ CHARTS: Final = {
 class Members:
     """The pages."""
 
-    def __init__(
-        self, gate: Gate, labeler: Labeler, directory: Directory, dossiers: Dossiers, handles: HandleResolver
-    ) -> None:
+    def __init__(self, gate: Gate, labeler: Labeler, dossiers: Dossiers, handles: HandleResolver) -> None:
         self._gate = gate
         self._labeler = labeler
-        self._directory = directory
         self._dossiers = dossiers
         self._handles = handles
 
@@ -76,13 +84,11 @@ class Members:
         query = visit.request.query
         text = query.get("q", "").strip().removeprefix("@")[:TEXT_CHARS]
         standing = query.get("standing") if query.get("standing") in STANDINGS else None
-        order = query["order"] if query.get("order") in ORDERS else "standing"
+        sort = query["sort"] if query.get("sort") in SORTS else "standing"
         if is_did(text):
             return see_other(f"{DIDS}/{segment(text)}")
         problem = None
-        listing = await self._directory.page(
-            text=text, standing=standing, order=order, after=_place(query.get("after")), limit=PAGE
-        )
+        listing = await self._labeler.members.page(Wanted(text, standing, sort), _place(query.get("after")), PAGE)
         if is_handle(text) and (not listing.totals or "handle" in query):
             try:
                 return see_other(f"{DIDS}/{segment(await self._handles.resolve(text))}")
@@ -90,8 +96,7 @@ class Members:
                 problem = error.message
             except Unavailable:
                 problem = f"{text}: nobody could say which DID is behind this handle; try again."
-        asked = {"q": text, "standing": standing or "", "order": order}
-        following = listing.following
+        asked = {"q": text, "standing": standing or "", "sort": sort}
         return self._gate.show(
             visit,
             "dids.html",
@@ -101,11 +106,10 @@ class Members:
             problem=problem,
             is_handle=is_handle(text),
             standings=STANDINGS,
-            orders=ORDERS,
+            sorts=SORTS,
             total=sum(listing.totals.values()),
-            more=urlencode(asked | {"after": f"{following[0]} {following[1]}"}) if following is not None else None,
+            more=urlencode(asked | {"after": write_cursor(listing.behind)}) if listing.behind is not None else None,
             begun="after" in query,
-            hour=lambda hour: utc(hour) if hour else None,
         )
 
     async def _show(self, visit: Visit, found: Mapping[str, str]) -> web.StreamResponse:
@@ -230,9 +234,8 @@ def _label_event(did: str, form: Form) -> Event:
             raise BadInput(f"act must be apply or negate, not {other[:40]!r}.")
 
 
-def _place(text: str | None) -> Place | None:
-    """Where a page begins; whatever cannot be read is the beginning."""
-    number, _, did = (text or "").partition(" ")
-    with contextlib.suppress(ValueError):
-        return int(number[:20]), did
+def _place(cursor: str | None) -> Place | None:
+    """Where a page begins; what cannot be read is the beginning."""
+    with contextlib.suppress(BadInput):
+        return read_cursor(cursor, int, str) if cursor is not None else None
     return None

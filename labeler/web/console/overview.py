@@ -7,12 +7,12 @@ from typing import Any, Final, NamedTuple
 from aiohttp import web
 
 from labeler.errors import BadInput
+from labeler.moderation.roster import STANDINGS
 from labeler.reputation.activity import busiest_providers
 from labeler.reputation.definitions import DEFINITIONS
 from labeler.reputation.subject import epoch
 from labeler.reputation.volume import HOUR_S
 from labeler.service.labeler import Labeler
-from labeler.service.operator.directory import STANDINGS, Directory
 from labeler.web.console.gate import HOME, Gate, Visit
 from labeler.web.console.words import KINDS, MODES
 from labeler.web.forms import Form
@@ -59,10 +59,9 @@ class News(NamedTuple):
 class Overview:
     """The page, its buttons, and the numbers for scripts."""
 
-    def __init__(self, gate: Gate, labeler: Labeler, directory: Directory) -> None:
+    def __init__(self, gate: Gate, labeler: Labeler) -> None:
         self._gate = gate
         self._labeler = labeler
-        self._directory = directory
         self._tempo = Tempo()
 
     def routes(self) -> list[Route]:
@@ -79,7 +78,7 @@ class Overview:
     async def _page(self, visit: Visit, status: int = 200, **values: Any) -> web.Response:
         labeler = self._labeler
         hour = epoch(visit.now) // HOUR_S
-        totals = await self._directory.totals()
+        totals = await labeler.members.totals()
         events = labeler.metrics.registry.get_sample_value("labeler_events_total", {"result": "accepted"}) or 0.0
         a_second, over = self._tempo.rate(visit.now.timestamp(), events)
         waiting = Counter(case.kind for case in labeler.cases.open())

@@ -84,7 +84,7 @@ async def test_what_is_not_there_is_said_to_be_not_there(office: Office, path: s
 
 async def test_odd_parameters_change_nothing(office: Office) -> None:
     seat = await suspended(office)
-    for query in ("?order=%00&standing=x&after=zzz", "?after=9 did:plc:z", f"?q={'x' * 5_000}", "?q=%3Cb%3E&after=-1"):
+    for query in ("?sort=%00&standing=x&after=zzz", "?after=WzksIngiXQ", f"?q={'x' * 5_000}", "?q=%3Cb%3E&after=-1"):
         assert (await seat.client.get("/console/dids" + query)).status_code == 200
     for query in ("?after=0", "?after=WzFd", "?after=x&kind=none&state=1&whose=me", f"?after={'W' * 5_000}"):
         assert (await seat.client.get("/console/cases" + query)).status_code == 200

@@ -27,6 +27,7 @@ from labeler.moderation.cases import CaseBook
 from labeler.moderation.docket import Docket
 from labeler.moderation.history import History
 from labeler.moderation.retention import Retention
+from labeler.moderation.roster import Roster
 from labeler.moderation.statuses import Statuses
 from labeler.ports import Entry
 from labeler.reputation.canary import Canary
@@ -59,6 +60,7 @@ from labeler.service.observe import Metrics
 from labeler.service.operator.ask_member import AskMember
 from labeler.service.operator.casework import Office, casework
 from labeler.service.operator.desk import Desk
+from labeler.service.operator.member_list import MemberList
 from labeler.service.operator.set_override import SetOverride
 from labeler.service.oversight import Oversight
 from labeler.service.pipeline import Pipeline
@@ -194,6 +196,7 @@ class Service:
             self.telemetry, self.labels, oversight, pen, self.clock, self.arrived, self.published, self.metrics
         )
         self.desk = Desk(self.judge, self.cases, self.ingest, self.pipeline, timedelta(hours=24))
+        self.member_list = MemberList(Roster(self.judge, self.cases), self.clock)
         self.hearing = Hearing(self.judge, self.cases, self.history, self.ingest, self.pipeline)
         self.pipeline.start(bounds.checkpoint, bounds.head)
         self.streams = Streams(self.labels, self.published, LEXICONS, self.metrics, self.limits)
@@ -268,7 +271,7 @@ class Service:
                 lambda caller: require_operator(caller, Role.ADMIN),
             ),
             **ozone(cast(Labeler, self), DID, self.team, ClaimedHandles(self.cache, self.handles), JSON_BYTES),
-            **casework(Office(self.desk, self.judge, self.cases, self.history, self.clock)),
+            **casework(Office(self.desk, self.judge, self.cases, self.history, self.member_list, self.clock)),
         }
 
     @property

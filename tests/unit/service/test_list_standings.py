@@ -15,6 +15,7 @@ from labeler.reputation.judge import Judge
 from labeler.service.access import Operator, Role
 from labeler.service.http import Call
 from labeler.service.operator.list_standings import ListStandings
+from labeler.service.operator.member_list import MemberList
 from tests.unit.service.conftest import NOON, POLICY
 from tests.unit.service.test_cases import ask, suspend
 
@@ -44,11 +45,11 @@ async def test_every_member_once_whatever_the_order(service: "Service", event: A
     assert await dids(service) == sorted(names)
     assert (await dids(service, sort="standing"))[0] == "did:plc:dan"
     assert (await dids(service, sort="cases"))[0] == "did:plc:dan"
-    for sort in ("accepted", "invalid", "complaints"):
+    for sort in ("accepted", "recent", "invalid", "complaints"):
         assert sorted(await dids(service, sort=sort)) == sorted(names)
     assert await dids(service, standing="suspended") == ["did:plc:dan"]
     assert await dids(service, q="o") == ["did:plc:bob", "did:plc:cleo"]
-    assert await dids(service, q="did:plc:e") == ["did:plc:eve"]
+    assert await dids(service, q="DID:plc:e") == ["did:plc:eve"]
     _, body = await ask(service, "listStandings", q="dan")
     (row,) = body["standings"]
     assert (row["standing"], row["labels"], row["accepted"], row["openCases"]) == (
@@ -57,6 +58,7 @@ async def test_every_member_once_whatever_the_order(service: "Service", event: A
         1,
         1,
     )
+    assert row["newestHour"] == "2026-03-02T11:00:00.000Z"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ async def test_a_page_of_many_members_costs_little_and_measures_only_those_shown
         return measured(did, now)
 
     monkeypatch.setattr(roster, "row", row)
-    door = ListStandings(roster, SystemClock())
+    door = ListStandings(MemberList(roster, SystemClock()))
     params = {"sort": "accepted", "limit": 50, "standing": "warming", "q": "m0"}
     began = time.perf_counter()
     answer = await door.answer(Call(params, Operator("did:plc:op", Role.TRIAGE), None, None))  # type: ignore[arg-type]

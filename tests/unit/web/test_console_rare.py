@@ -47,7 +47,8 @@ async def logged_in(service: Service) -> AsyncIterator[Console]:
     nothing: Any = None
     labeler = Labeler(
         service.clock, nothing, service.telemetry, service.labels, service.judge, service.cases, service.history,
-        service.statuses, service.desk, nothing, service.ingest, service.pipeline, service.published, service.metrics,
+        service.statuses, service.desk, service.member_list, nothing, service.ingest, service.pipeline,
+        service.published, service.metrics,
         nothing, nothing, nothing, nothing,
     )  # fmt: skip
     assets, corrupted = Assets(), list[Corrupt]()
