@@ -21,7 +21,7 @@ from labeler.reputation.standing import standing
 from labeler.service.access import forbidden, may_see
 from labeler.service.http import Call
 from labeler.service.ingest import Ingest
-from labeler.service.operator.set_override import grant_record
+from labeler.service.operator.set_override import standing_grant
 
 MAX_LABELS_A_URI: Final = 250
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)  # as `now` of a query: nothing has expired yet
@@ -44,8 +44,7 @@ class GetStanding:
         if not may_see(call.caller, did):
             return found.public
         subject = self._judge.subjects.get(did)
-        grant = subject.member.grant if subject is not None else None
-        granted = {"override": grant_record(grant)} if grant is not None and grant.stands(now) else {}
+        granted = standing_grant(subject.member, now) if subject is not None else {}
         return found.full() | granted | {"cases": told_to_member(self._cases.about(did))}
 
 

@@ -21,22 +21,23 @@ class AutomationDoors:
     async def get(self, call: Call) -> dict[str, Any]:
         """Answer what the rules do now, and who said so. Raises `BadInput`."""
         require_operator(call.caller, Role.TRIAGE)
-        return {"automation": self.view()}
+        return {"automation": automation_view(self._judge, self._history)}
 
     async def set(self, call: Call) -> dict[str, Any]:
         """Say what they shall do. Raises `BadInput`, `Unavailable`."""
         operator, body = require_operator(call.caller, Role.ADMIN), call.body
         _, position = await self._desk.automate(operator, body["mode"], body.get("comment"))
-        answer = {"id": position, "automation": self.view()}
+        answer = {"id": position, "automation": automation_view(self._judge, self._history)}
         return answer if self._desk.taken(position) else answer | {"pending": True}
 
-    def view(self) -> dict[str, Any]:
-        """What stands (`email.atmos.operator.defs#automation`)."""
-        view: dict[str, Any] = {"mode": self._judge.automation, "breakerClosed": self._judge.may_suspend}
-        policy, word = self._judge.enacted, self._history.automation
-        if policy is not None:
-            view |= {"policyMode": policy.mode.value, "policyHash": policy.hash}
-        if word is not None:
-            view |= {"setBy": word.operator, "setAt": format_datetime(word.received)}
-            view |= {"comment": word.comment} if word.comment is not None else {}
-        return view
+
+def automation_view(judge: Judge, history: History) -> dict[str, Any]:
+    """What stands (`email.atmos.operator.defs#automation`)."""
+    view: dict[str, Any] = {"mode": judge.automation, "breakerClosed": judge.may_suspend}
+    policy, word = judge.enacted, history.automation
+    if policy is not None:
+        view |= {"policyMode": policy.mode.value, "policyHash": policy.hash}
+    if word is not None:
+        view |= {"setBy": word.operator, "setAt": format_datetime(word.received)}
+        view |= {"comment": word.comment} if word.comment is not None else {}
+    return view

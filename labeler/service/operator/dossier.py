@@ -15,6 +15,7 @@ from labeler.ports import LabelLog
 from labeler.reputation.inputs import Word
 from labeler.reputation.judge import Judge
 from labeler.reputation.standing import standing
+from labeler.service.operator.set_override import standing_grant
 
 PAGE: Final = 500  # entries read at once
 STRETCH: Final = 50  # entries decoded without letting others run
@@ -56,7 +57,9 @@ class Dossiers:
         """Everything about `did`. Raises `Unavailable`, `Corrupt`."""
         links, left_out = await self._links(did)
         told = [Told(n, entry, self._word(entry)) for n, entry in await _read(links)]
-        found = standing(self._judge, did, now).full()
+        subject = self._judge.subjects.get(did)
+        granted = standing_grant(subject.member, now) if subject is not None else {}
+        found = standing(self._judge, did, now).full() | granted
         seqs = {
             one.entry.body["val"]: int(one.entry.body["seq"])
             for one in told

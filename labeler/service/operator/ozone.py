@@ -12,7 +12,9 @@ from typing import Any, Final
 from labeler.atproto.syntax import format_datetime
 from labeler.moderation.history import Event, Labelling
 from labeler.moderation.statuses import SubjectStatus
+from labeler.reputation.decisions import Grant
 from labeler.reputation.inputs import Answer, CaseAction, Decision, Override, Question, Report
+from labeler.service.operator.set_override import grant_record, grant_words
 
 DEFS: Final = "tools.ozone.moderation.defs#"
 LABEL: Final = f"{DEFS}modEventLabel"
@@ -189,9 +191,7 @@ def _about(word: Decision | Question | Override) -> str:
 
 
 def _granted(word: Override) -> str:
-    caps = {"hourly cap": word.hourly_cap, "daily cap": word.daily_cap}
-    parts = [f"exempt from {', '.join(word.exempt)}"] if word.exempt else []
-    parts += [f"{name} {cap}" for name, cap in caps.items() if cap is not None]
+    parts = grant_words(grant_record(Grant(word.operator, None, word.exempt, word.hourly_cap, word.daily_cap)))
     return f"override ({'; '.join(parts)})" if parts else "override taken back"
 
 

@@ -3,11 +3,12 @@
 An override excuses from rules and moves caps. It lifts nothing and suspends nobody: those are labels, and emitEvent's.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from labeler.atproto.syntax import format_datetime
-from labeler.reputation.decisions import Grant
+from labeler.reputation.decisions import Grant, Member
 from labeler.reputation.inputs import Override
 from labeler.service.access import Operator, Role, require_operator
 from labeler.service.http import Call
@@ -50,6 +51,19 @@ def grant_record(grant: Grant) -> dict[str, Any]:
         record["exempt"] = list(grant.exempt)
     caps = {"hourlyCap": grant.hourly_cap, "dailyCap": grant.daily_cap}
     return record | {name: cap for name, cap in caps.items() if cap is not None}
+
+
+def standing_grant(member: Member, now: datetime) -> dict[str, Any]:
+    """What `getStanding` adds for the member and operators while other terms than the policy's stand."""
+    grant = member.grant
+    return {"override": grant_record(grant)} if grant is not None and grant.stands(now) else {}
+
+
+def grant_words(record: Mapping[str, Any]) -> list[str]:
+    """What was granted, in words; nothing where the policy's own terms are back."""
+    words = [f"exempt from {', '.join(map(str, record['exempt']))}"] if record.get("exempt") else []
+    caps = {"hourlyCap": "hourly cap", "dailyCap": "daily cap"}
+    return words + [f"{said} {record[name]}" for name, said in caps.items() if record.get(name) is not None]
 
 
 def _drafted(operator: Operator, body: dict[str, Any], received: datetime) -> Override:

@@ -22,6 +22,7 @@ from labeler.service.operator.cursor import read_cursor, write_cursor
 from labeler.service.operator.desk import Event
 from labeler.service.operator.dossier import Dossiers
 from labeler.service.operator.emit_event import MAX_HOURS
+from labeler.service.operator.set_override import grant_words
 from labeler.web.charts import SIZES, Band, Line, draw, utc
 from labeler.web.console.gate import Gate, Visit
 from labeler.web.console.words import COUNTS, KINDS, LATER, tell
@@ -140,9 +141,9 @@ class Members:
                 "stretches": self._stretches(did, visit, by),
                 "sizes": SIZES,
                 "at": utc,
-                "rules": {rule.id: rule for rule in self._rules()},
                 "kinds": KINDS,
                 "counts": COUNTS,
+                "grant_words": grant_words,
                 "definitions": DEFINITIONS,
                 "max_hours": MAX_HOURS,
                 "problem": None,
@@ -211,10 +212,6 @@ class Members:
     def _stretches(self, did: str, visit: Visit, by: str) -> list[Stretch]:
         subject = self._labeler.judge.subjects.get(did) or Subject()
         return activity(subject.windows, epoch(visit.now) // HOUR_S, *WIDTHS[by])
-
-    def _rules(self) -> Any:
-        policy = self._labeler.judge.policy
-        return policy.rules if policy is not None else ()
 
 
 def _did(found: Mapping[str, str]) -> str:

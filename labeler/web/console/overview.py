@@ -13,6 +13,7 @@ from labeler.reputation.definitions import DEFINITIONS
 from labeler.reputation.subject import epoch
 from labeler.reputation.volume import HOUR_S
 from labeler.service.labeler import Labeler
+from labeler.service.operator.automation import automation_view
 from labeler.web.console.gate import HOME, Gate, Visit
 from labeler.web.console.words import KINDS, MODES
 from labeler.web.forms import Form
@@ -100,13 +101,13 @@ class Overview:
                 "failed": labeler.ingest.failed or labeler.pipeline.failed,
                 "heard": labeler.ingest.heard,
                 "breaker": labeler.judge.breaker,
-                "may_suspend": labeler.judge.may_suspend,
+                "automation": automation_view(labeler.judge, labeler.history),
                 "waiting": sorted(waiting.items()),
                 "oldest": min((case.opened for case in labeler.cases.open()), default=None),
                 "providers": busiest_providers(
                     labeler.judge.pool, labeler.judge.incidents.stretches, hour, PROVIDERS_SHOWN
                 ),
-                "policy": labeler.judge.policy,
+                "policy": labeler.judge.enacted,
                 "problem": None,
                 "typed": "",
                 **values,

@@ -36,7 +36,7 @@ class Records:
 
     async def _policy(self, visit: Visit, _: Mapping[str, str]) -> web.StreamResponse:
         labeler = self._labeler
-        policy, written = labeler.judge.policy, labeler.ingest.policy
+        policy, written = labeler.judge.enacted, labeler.ingest.policy
         if policy is not None and (self._read is None or self._read[0] != policy.hash):
             # Boundaries are searched for: too long to do it between two requests.
             self._read = policy.hash, await asyncio.to_thread(_come_to, policy)

@@ -7,6 +7,7 @@ from labeler.moderation.audit import AuditEntry
 from labeler.moderation.cases import CaseKind
 from labeler.reputation.definitions import ADVERSE, MAIL_REMOVED, MAIL_SUSPENDED
 from labeler.reputation.inputs import Answer, Report, Word
+from labeler.service.operator.set_override import grant_words
 
 KINDS: Final[Mapping[str, str]] = {
     CaseKind.SUSPENSION: "Suspension",
@@ -106,12 +107,7 @@ def _decision(body: Mapping[str, Any]) -> str:
 
 
 def _terms(body: Mapping[str, Any]) -> str:
-    parts = []
-    if body.get("exempt"):
-        parts.append(f"exempt from {', '.join(map(str, body['exempt']))}")
-    for name, said in (("hourlyCap", "an hour"), ("dailyCap", "a day")):
-        if name in body:
-            parts.append(f"{body[name]} {said}")
+    parts = grant_words(body)
     return (" · " + ", ".join(parts) if parts else "") + _hours(body)
 
 

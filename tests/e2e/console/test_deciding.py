@@ -227,7 +227,7 @@ async def test_an_override_is_granted_with_the_case(office: Office) -> None:
     )
     assert answer.status_code == 303, text_of(answer.text)
     page = text_of(await seat.see(f"/console/dids/{ALICE}"))
-    assert "exempt from complaints, daily-volume, 7 an hour, 70 a day" in page
+    assert "exempt from complaints, daily-volume, hourly cap 7, daily cap 70" in page
 
 
 async def test_the_rules_can_be_told_to_rest_and_to_go_on(office: Office) -> None:

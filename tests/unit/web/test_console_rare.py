@@ -97,7 +97,7 @@ async def test_what_shadow_and_canary_say_is_counted(office: Console) -> None:
 
 
 async def test_before_the_first_policy_pages_say_so(office: Console) -> None:
-    office.service.judge._verdicts.policy = None
+    office.service.judge._verdicts.policy = office.service.judge.enacted = None
     assert "No policy is in force yet." in await office.see("/console/policy")
     for path in ("/console", "/console/dids", f"/console/dids/{ALICE}"):
         await office.see(path)
@@ -195,7 +195,7 @@ async def test_terms_of_one_member_and_blocks_are_shown(office: Console) -> None
     assert (await service.emit())[0] == 200
     assert (await service.emit(event=_event(1)))[0] == 200
     page = await office.see(f"/console/dids/{ALICE}")
-    assert "exempt from velocity, 7 an hour" in page
+    assert "exempt from velocity, hourly cap 7" in page
     assert "Rules may not set mail-throttled" in page
     assert "alice.example" in await office.see("/console/dids?q=ALICE.example")
 
