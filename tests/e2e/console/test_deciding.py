@@ -237,6 +237,11 @@ async def test_the_rules_can_be_told_to_rest_and_to_go_on(office: Office) -> Non
         page = text_of(await seat.see("/console/audit"))
         assert f"automation: {mode}" in page
         assert (f"Automation: {mode} ." in page) == (mode != "enforce")
+        overview = text_of(await seat.see("/console"))
+        assert "By did:plc:admin" in overview
+        assert ": testing" in overview
+        assert "its own mode is enforce" in overview  # whatever was said here
+        assert f"enforce; automation: {mode}" in text_of(await seat.see("/console/policy"))
     bad = await seat.send("/console/automation", mode="off", comment="why not")
     assert bad.status_code == 400
     assert "why not" in bad.text
@@ -271,3 +276,11 @@ async def test_the_form_offers_what_may_be_decided_now_and_says_why_not_the_rest
     assert answer.status_code == 303
     removal = await (await office.sit("moderator")).see("/console/cases/2")
     assert "To decide this case you need role admin." in removal
+
+
+async def test_a_case_says_until_when_its_member_may_answer(office: Office) -> None:
+    seat = await office.sit("moderator")
+    assert (await seat.send(f"/console/dids/{ALICE}/question", comment="what is this")).status_code == 303
+    page = text_of(await seat.see("/console/cases/1"))
+    assert re.search(r"Answer due by \d{4}-\d\d-\d\d \d\d:\d\d", page)
+    assert re.search(r"Next reminder \d{4}-\d\d-\d\d \d\d:\d\d", page)
