@@ -51,9 +51,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         async with did_host() as dids, name_server() as names:
             asking, made = names.resolver(), dns.asyncresolver.Resolver
             # The story lasts as long as the session: who asks for a resolver of its own must get one.
-            patched.setattr(
-                "dns.asyncresolver.Resolver", lambda *args, **given: real(*args, **given) if given else asking
-            )
+            patched.setattr("dns.asyncresolver.Resolver", lambda **given: made(**given) if given else asking)
             story.publish(dids, names)
             _install(folder, port, dids.url)
             async with Installation(folder, port).serving() as running:
