@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import dns.asyncresolver
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
@@ -48,8 +49,9 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
     folder, port = tmp_path_factory.mktemp("service"), free_port()
     with pytest.MonkeyPatch.context() as patched:
         async with did_host() as dids, name_server() as names:
-            asking = names.resolver()
-            patched.setattr("dns.asyncresolver.Resolver", lambda: asking)
+            asking, made = names.resolver(), dns.asyncresolver.Resolver
+            # The story lasts as long as the session: who asks for a resolver of its own must get one.
+            patched.setattr("dns.asyncresolver.Resolver", lambda **given: made(**given) if given else asking)
             story.publish(dids, names)
             _install(folder, port, dids.url)
             async with Installation(folder, port).serving() as running:

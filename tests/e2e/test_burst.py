@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-import labeler.wiring
+import labeler.assembly
 from labeler.atproto.frames import ErrorFrame, LabelsFrame, decode_frame
 from labeler.service.wake import Wake
 from tests.service_process import EMIT, SUBMIT, ServiceProcess, install, serving, upgrade
@@ -368,7 +368,7 @@ async def test_lost_wake_ups_delay_and_lose_nothing(
         made.append(Wake() if not made else DeafWake())  # the second one wakes subscribers
         return made[-1]
 
-    monkeypatch.setattr(labeler.wiring, "Wake", make)
+    monkeypatch.setattr(labeler.assembly, "Wake", make)
     with (installation.folder / "labeler.toml").open("a") as file:
         file.write("\n[limits]\nping_seconds = 0.5\n")
     async with installation.serving() as running:

@@ -195,7 +195,7 @@ async def test_a_canary_policy_is_watched_and_says_nothing(
     installation: "Installation", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The candidate would throttle nobody; what is published stays as it was, also over a restart."""
-    monkeypatch.setattr("labeler.wiring.GRACE", timedelta(0))
+    monkeypatch.setattr("labeler.assembly.GRACE", timedelta(0))
     shipped = (installation.folder / "policy.toml").read_text(encoding="utf-8")
     watch(installation, re.sub(r"min_events = (\d+)", r"min_events = \g<1>00", shipped))
     counted = 'labeler_canary_disagreements{side="current",val="mail-suspended"} 1.0'
@@ -212,7 +212,7 @@ async def test_a_canary_policy_is_watched_and_says_nothing(
 async def test_a_canary_policy_that_changes_is_taken_up_with_a_fresh_report(
     installation: "Installation", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("labeler.wiring.GRACE", timedelta(0))
+    monkeypatch.setattr("labeler.assembly.GRACE", timedelta(0))
     monkeypatch.setattr("labeler.service.policy_file.POLL_SECONDS", 0.01)
     shipped = (installation.folder / "policy.toml").read_text(encoding="utf-8")
     watch(installation, shipped)
