@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from labeler.errors import Unavailable
 from labeler.service.operator import desk
 from tests.unit.service.test_cases import ALICE, BOB, labels, listed, suspend, tell
 
@@ -67,3 +68,50 @@ class TestWhileNothingIsInEffect:
         await service.pipeline.reached(service.ingest.position)
         status, body = await service.emit(event=LIFT)
         assert (status, "Not active" in body["message"]) == (400, True)
+
+
+class TestAppeals:
+    @pytest.mark.parametrize("held", [False, True])
+    async def test_two_who_decide_one_at_once_through_two_doors(
+        self, service: "Service", ozone_tool: "Ozone", held: bool
+    ) -> None:
+        await suspend(service)
+        await ozone_tool.report(appeal=True)
+        await service.pipeline.reached(service.ingest.position)
+        (number,) = await listed(service, kind="appeal")
+        head = await service.telemetry.head()
+        if held:
+            service.pipeline.hold("test")
+        answers = await asyncio.gather(
+            service.emit(event=RESOLVE_APPEAL),
+            tell(service, "resolveCase", "admin", number=number, resolution="lift", revision=0),
+            tell(service, "resolveCase", "moderator", number=number, resolution="uphold", revision=0),
+        )
+        assert sorted(status for status, _ in answers) == ([200, 503, 503] if held else [200, 400, 400])
+        assert await service.telemetry.head() == head + 1
+        service.pipeline.release()
+
+    async def test_an_acknowledgement_and_a_resolution_at_once_are_one(self, service: "Service") -> None:
+        await service.tell("email.atmos.operator.askMember", "moderator")
+        (number,) = await listed(service, kind="abuse-report")
+        answers = await asyncio.gather(
+            service.emit(event=ACKNOWLEDGE),
+            tell(service, "resolveCase", number=number, resolution="dismiss", revision=0),
+        )
+        assert (answers[0][0], [body["error"] for status, body in answers if status == 400]) in (
+            (200, ["CaseClosed"]),
+            (200, []),  # the resolution came first, and there is no case left that would be closed twice
+        )
+
+    async def test_an_old_one_is_not_taken_up_beside_a_new_one(self, service: "Service", ozone_tool: "Ozone") -> None:
+        """Also before the new one has a case."""
+        await ozone_tool.report(appeal=True)
+        await service.pipeline.reached(service.ingest.position)
+        (number,) = await listed(service, kind="appeal")
+        await service.emit(event=RESOLVE_APPEAL)
+        service.pipeline.hold("test")
+        with pytest.raises(Unavailable):  # it is written, and waits to be judged
+            await ozone_tool.report(hours=1, appeal=True)
+        status, body = await tell(service, "reopenCase", number=number)
+        assert (status, body["error"]) == (400, "CaseOpen")
+        service.pipeline.release()
