@@ -7,7 +7,7 @@ import pytest
 
 from labeler.errors import Unavailable
 from labeler.service.operator import desk
-from tests.unit.service.test_cases import ALICE, BOB, labels, listed, suspend, tell
+from tests.unit.service.test_cases import BOB, labels, listed, suspend, tell
 
 if TYPE_CHECKING:
     from tests.unit.service.conftest import Service
