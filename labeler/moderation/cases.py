@@ -255,7 +255,9 @@ class CaseBook:
         case = self.cases.get(action.case)
         if case is None:
             return
-        case.revision += 1
+        case.revision += 1  # also where it is ignored: the intake has counted it
+        if case.kind != action.kind or (case.about != action.did and case.kind is not CaseKind.INCIDENT):
+            return  # a number alone decides nothing
         entry = CaseEntry(action.received, position, action.operator, action.act, action.comment or "")
         match action.act:
             case "resolve" if case.closed is None:

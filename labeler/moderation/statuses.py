@@ -208,8 +208,7 @@ class Statuses:
 
 
 def _acknowledged(status: SubjectStatus, _: Decision) -> None:
-    status.waiting.discard(CaseKind.ABUSE_REPORT)
-    status.state = ReviewState.CLOSED
+    status.settle(CaseKind.ABUSE_REPORT, by_human=True)  # and whatever else waits goes on waiting
 
 
 def _escalated(status: SubjectStatus, _: Decision) -> None:

@@ -125,6 +125,11 @@ class Intake:
         known = self._revisions.get(action.case, 0)
         if action.revision != known:
             raise changed(action.case, known)
+        waits = action.did in self._appealed
+        if action.kind == "appeal" and action.act == "resolve" and not waits:
+            raise BadInput("The appeal of this account was decided meanwhile.", name="CaseClosed")
+        if action.kind == "appeal" and action.act == "reopen" and waits:
+            raise BadInput("Another appeal of this account is waiting.", name="CaseOpen")
         self._revisions[action.case] = known + 1
         self._follow_appeals(action)
 

@@ -16,7 +16,7 @@ import msgspec
 from labeler.atproto.syntax import format_datetime
 from labeler.reputation.breaker import Breaker
 from labeler.reputation.decisions import Change, Grant, Member, apply_decision, expire, membership, removed_domain
-from labeler.reputation.definitions import MAIL_REMOVED, MAIL_SUSPENDED
+from labeler.reputation.definitions import ADVERSE, MAIL_REMOVED, MAIL_SUSPENDED
 from labeler.reputation.enrolments import enrol
 from labeler.reputation.events import Kind, SendEvent, in_order
 from labeler.reputation.findings import checks_of
@@ -279,10 +279,14 @@ class Judge:
     def _decision(self, decision: Decision | CaseAction, now: datetime) -> list[Emission]:
         subject = self.subjects.get(decision.did) or self._enter(decision.did)
         emissions = self._tick(now)  # what came due before the decision happens before it
-        expire(subject.member, now)
+        lapsed = expire(subject.member, now)
         block_s = self.policy.ladder.operator_block.seconds if self.policy is not None else DEFAULT_BLOCK_S
         changes = apply_decision(subject.member, decision, now, block_s)
         emissions += self._verdicts.say(decision.did, subject, changes, now, by_operator=True)
+        if self.automation == PAUSE and ADVERSE.isdisjoint((*decision.apply, *decision.negate)):
+            subject.member.active = lapsed | subject.member.active  # for the rules to see when they go on
+        if isinstance(decision, Decision) and decision.event == "acknowledge":
+            subject.windows.reported().answer(epoch(now))  # as `_act`
         if MAIL_REMOVED in decision.apply:
             self._domains.removed(decision.did)
         elif MAIL_REMOVED in decision.negate:
@@ -342,7 +346,7 @@ class Judge:
         member's next mail.
         """
         emissions = self._tick(now)  # what came due before happens before
-        self.automation = word.mode
+        self.automation, self._verdicts.resting = word.mode, word.mode == PAUSE
         if self._text is not None:
             self._activate(self._text)
         emissions += self._tick(now)

@@ -50,6 +50,7 @@ class Verdicts:
         self.timers = Timers(subjects)
         self.notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
         self.heard: datetime | None = None
+        self.resting = False  # whether the rules rest
 
     def reach(
         self, did: str, subject: Subject, setting: Setting, checks: Checks, now: datetime, *, pardoned: bool
@@ -106,7 +107,12 @@ class Verdicts:
         return emissions
 
     def arm(self, did: str, subject: Subject, now: datetime) -> None:
-        """Set the subject's timer to the next moment something about it may change by itself."""
+        """Set the subject's timer to the next moment something about it may change by itself.
+
+        One that fired while the rules rest stays: it is looked at when they go on.
+        """
+        if self.resting and subject.timer is not None and subject.timer <= now:
+            return
         moments = turning_points(subject, self.policy)
         room = self.breaker.room_at(did)
         self.timers.set(did, subject, moments if room is None else [*moments, room], now)

@@ -2,8 +2,8 @@
 
 Rule 1: a door translates, the desk decides who may do what. Rule 2: whoever decides on a case says which revision of it
 was looked at; of two who decide at once one is told so. Rule 3: an answer is given once the fold has taken the word in
-and its labels are published. Rule 4: words that change the labels of a member with an open case take turns, so that
-each is checked against what the one before it left behind.
+and its labels are published. Rule 4: words that decide about a member take turns, so that each is checked against what
+the one before it left behind; while that is not in effect, the next one is refused.
 """
 
 import asyncio
@@ -53,6 +53,8 @@ ACTS: Final = {
 }
 """Actions on a case, and the role each needs."""
 
+_IN_TURN: Final = frozenset({"label", "acknowledge", "resolve-appeal"})  # events that decide: those of a removal do too
+
 
 class Event(NamedTuple):
     """What an operator says about a member. `hours` None: until further notice."""
@@ -82,6 +84,7 @@ class Desk:
         self._pipeline = pipeline
         self._removal_delay = removal_delay
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._waiting: dict[str, int] = {}  # DID → where the newest decision about it stands that is not in effect
 
     async def decide(self, operator: Operator, event: Event) -> tuple[Decision, int]:
         """Write an event about a member. A removal takes two: the first proposes, the second confirms.
@@ -91,11 +94,11 @@ class Desk:
         removal = MAIL_REMOVED in (*event.apply, *event.negate)
         require_operator(operator, Role.ADMIN if removal else NEEDED[event.kind])
         _check_words(event.comment, (*event.add_tags, *event.remove_tags))
+        if event.external_id is not None:  # sent again it is the same word, whatever may be said now
+            self._ingest.check_external_id(event.external_id, event.did, event.kind)
         if MAIL_REMOVED in event.apply:
             if event.apply != (MAIL_REMOVED,) or event.negate or event.hours is not None:
                 raise BadInput(f"{MAIL_REMOVED} stands alone and has no end: what else there is, it takes back itself.")
-            if event.external_id is not None:  # before the step it would be now: sent again it is the same word
-                self._ingest.check_external_id(event.external_id, event.did, event.kind)
             proposed = self._cases.find_open(CaseKind.REMOVAL, event.did)
             if proposed is None:
                 return await self.propose_removal(operator, event.did, event.comment, event.external_id)
@@ -118,7 +121,7 @@ class Desk:
                 event.tool,
             )
 
-        if (event.apply or event.negate) and self._cases.open_about(event.did):
+        if event.kind in _IN_TURN:
             async with self._turn(event.did):
                 return await self._decided(draft, self._check_active)
         return await self._decided(draft, self._check_active)
@@ -338,20 +341,36 @@ class Desk:
 
     @contextlib.asynccontextmanager
     async def _turn(self, about: str) -> AsyncIterator[None]:
-        """One word at a time about a member, until it is taken in."""
+        """One decision at a time about a member, and none while the one before it is not in effect.
+
+        Raises `BadInput` (NotEnoughResources): what would be decided now, nobody could check.
+        """
         lock = self._turns.setdefault(about, asyncio.Lock())
         async with lock:
+            before = self._waiting.get(about, 0)
+            await self._taken_in(before)
+            if not self.taken(before):
+                message = "A decision about this member is not yet in effect; look again in a moment."
+                raise BadInput(message, name="NotEnoughResources", status=503)  # in words: nothing is broken
             yield
+
+    def _decides(self, did: str, position: int) -> None:
+        """Note a decision about a member, until it is in effect."""
+        self._waiting = {about: at for about, at in self._waiting.items() if not self.taken(at)} | {did: position}
 
     async def _decided(
         self, draft: Callable[[datetime], Decision], check: Callable[[Decision], None] = lambda _: None
     ) -> tuple[Decision, int]:
         decision, position = await self._ingest.decide(draft, check)
+        if decision.event in _IN_TURN or decision.event.endswith("-removal"):
+            self._decides(decision.did, position)
         await self._taken_in(position)
         return decision, position
 
     async def _acted(self, draft: Callable[[datetime], CaseAction]) -> tuple[CaseAction, int]:
         action, position = await self._ingest.act(draft)
+        if action.act == "resolve":
+            self._decides(action.did, position)
         await self._taken_in(position)
         return action, position
 

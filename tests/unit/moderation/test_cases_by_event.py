@@ -1,9 +1,12 @@
 """What an operator's events about a member do to the member's cases."""
 
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from labeler.moderation.cases import CaseBook, CaseKind
-from tests.unit.moderation.words import ALICE, BOB, MODERATOR, at, decision, label, notice, report, tick
+from tests.unit.moderation.words import ALICE, BOB, MODERATOR, action, at, decision, label, notice, report, tick
 
 
 def book() -> CaseBook:
@@ -55,3 +58,17 @@ def test_a_comment_closes_nothing() -> None:
     cases = book()
     cases.take(5, decision("comment"), [], [])
     assert all(case.closed is None for case in cases.about(ALICE))
+
+
+@pytest.mark.parametrize("fields", [{"kind": "suspension"}, {"kind": "abuse-report", "did": BOB}])
+def test_an_action_that_names_another_kind_or_member_decides_nothing(fields: dict[str, Any]) -> None:
+    """A number alone is not trusted; the intake has counted the action, though, and so must the case."""
+    cases = book()
+    case = cases.find_open(CaseKind.ABUSE_REPORT, ALICE)
+    assert case is not None
+    entries = list(case.entries)
+    for act in ("claim", "resolve"):
+        cases.take(5, action(act, hours=1, case=case.number, resolution="dismiss", **fields), [], [])
+    assert (case.closed, case.assignee, case.entries, case.revision) == (None, None, entries, 2)
+    cases.take(6, action("resolve", "abuse-report", 2, case.number, resolution="dismiss"), [], [])
+    assert case.closed == at(2)

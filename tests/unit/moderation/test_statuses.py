@@ -88,6 +88,22 @@ class TestClosing:
         status = fold(decision("acknowledge", 1))
         assert (status.state, status.waiting, status.reviewed_at) == (ReviewState.CLOSED, set(), at(1))
 
+    @pytest.mark.parametrize(
+        ("record", "emissions", "state"),
+        [
+            (report(appeal=True), [], ReviewState.ESCALATED),
+            (tick(), [label(SUSPENDED, until=72)], ReviewState.OPEN),
+            (decision("propose-removal", by=ADMIN), [], ReviewState.OPEN),
+        ],
+    )
+    def test_it_closes_nothing_but_what_it_is_about(
+        self, fold: Fold, record: Input, emissions: list[Emission], state: ReviewState
+    ) -> None:
+        fold(record, emissions)
+        waiting = set(fold(report(1), notices=[notice("abuse-report", 1)]).waiting)
+        status = fold(decision("acknowledge", 2))
+        assert (status.state, status.waiting) == (state, waiting - {"abuse-report"})
+
     def test_a_report_after_it_opens_again(self, fold: Fold) -> None:
         fold(decision("acknowledge"))
         assert fold(report(1), notices=[notice("abuse-report", 1)]).state is ReviewState.OPEN
@@ -108,7 +124,7 @@ class TestClosing:
         assert status.suspensions == 2
 
     def test_what_settles_itself_leaves_a_closed_review_closed(self, fold: Fold) -> None:
-        fold(tick(), [label(SUSPENDED, until=72)])
+        fold(decision("label", apply=(SUSPENDED,)), [label(SUSPENDED, by=MODERATOR)])
         fold(decision("acknowledge", 1))
         assert fold(tick(3), [label(SUSPENDED, 3, neg=True, by="incident")]).state is ReviewState.CLOSED
 

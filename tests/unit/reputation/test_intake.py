@@ -339,8 +339,27 @@ class TestAppeals:
         intake.forget(appeal())
         intake.admit_report(appeal())
 
-    @pytest.mark.parametrize("waited", [True, False])
-    @pytest.mark.parametrize("act", ["resolve", "reopen"])
+    def test_resolved_by_its_event_its_case_is_not_decided_again(self) -> None:
+        intake = Intake()
+        intake.admit_report(appeal())
+        resolve = CaseAction(NOW, "did:plc:op", 1, "resolve", "appeal", "did:plc:m", revision=0)
+        intake.admit_decision(Decision(NOW, "did:plc:op", "did:plc:m", "resolve-appeal"))
+        with pytest.raises(BadInput, match="decided meanwhile") as told:
+            intake.admit_case(resolve)
+        assert told.value.name == "CaseClosed"
+        intake.admit_case(CaseAction(NOW, "did:plc:op", 1, "comment", "appeal", "did:plc:m", revision=0))
+
+    def test_an_old_appeal_is_not_taken_up_beside_a_new_one(self) -> None:
+        intake = Intake()
+        intake.admit_report(appeal())
+        reopen = CaseAction(NOW, "did:plc:op", 1, "reopen", "appeal", "did:plc:m", revision=0)
+        with pytest.raises(BadInput, match="Another appeal") as told:
+            intake.admit_case(reopen)
+        assert told.value.name == "CaseOpen"
+        intake.admit_decision(Decision(NOW, "did:plc:op", "did:plc:m", "resolve-appeal"))
+        intake.admit_case(reopen)
+
+    @pytest.mark.parametrize(("act", "waited"), [("resolve", True), ("reopen", False)])
     def test_a_decision_that_could_not_be_written_leaves_it_as_it_was(self, act: str, waited: bool) -> None:
         intake = Intake()
         if waited:
@@ -405,7 +424,7 @@ class TestRemovalsAsOneEvent:
 
 class TestRevisions:
     @staticmethod
-    def action(act: str = "resolve", kind: str = "appeal", revision: int = 0, **fields: Any) -> CaseAction:
+    def action(act: str = "resolve", kind: str = "suspension", revision: int = 0, **fields: Any) -> CaseAction:
         known: dict[str, Any] = {"did": "did:plc:a"}
         return CaseAction(NOW, "did:plc:op", 1, act, kind, revision=revision, **(known | fields))
 

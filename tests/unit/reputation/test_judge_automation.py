@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from labeler.reputation.events import Kind
-from labeler.reputation.inputs import Automation, CaseAction, Decision, Input
+from labeler.reputation.inputs import Answer, Automation, CaseAction, Decision, Input
 from labeler.reputation.judge import Judge
 from labeler.reputation.policy import Mode
 from labeler.reputation.standing import standing
@@ -43,6 +44,33 @@ class TestPause:
         due = story.judge.due()
         assert due is not None
         assert due > story.now
+
+    @pytest.mark.parametrize(
+        "word",
+        [
+            lambda story: story.decide(),
+            lambda story: story.decide(apply=["clean-sender"], negate=["relay-member"]),
+            lambda story: story.ask(),
+            lambda story: story._tell(story.judge.step(Answer(story.now, MEMBER, "sorry"))),
+        ],
+    )
+    def test_a_word_meanwhile_does_not_make_it_forget_what_ran_out(
+        self, story: Story, word: Callable[[Story], object]
+    ) -> None:
+        story.mail(bad=10)
+        automate(story, "pause")
+        story.wait(days=15)
+        word(story)
+        assert automate(story, "enforce")[-1] == THROTTLED
+        assert story.last().rule == "unreviewed"
+
+    @pytest.mark.parametrize("fields", [{"negate": ["mail-suspended"]}, {"apply": ["mail-throttled"], "hours": 1}])
+    def test_a_person_s_word_on_the_restriction_settles_it(self, story: Story, fields: dict[str, Any]) -> None:
+        story.mail(bad=10)
+        automate(story, "pause")
+        story.wait(days=15)
+        story.decide(**fields)
+        assert automate(story, "enforce") == []
 
     def test_what_came_due_before_it_happens_before_it(self, story: Story) -> None:
         story.mail(bad=10)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from labeler.reputation.events import Kind
-from labeler.reputation.inputs import Answer, Automation, Report
+from labeler.reputation.inputs import Answer, Automation, Decision, Report
 from tests.unit.reputation.conftest import OPERATOR, POLICY, Story
 
 MEMBER, OTHER = "did:plc:member", "did:plc:other"
@@ -117,3 +117,16 @@ class TestSilence:
         story.batch(story.event(Kind.ACCEPTED))
         assert story.notices() == [UNANSWERED]
         assert story.active() == set()
+
+
+def test_what_was_acknowledged_waits_for_no_answer(story: Story) -> None:
+    """Its case is closed, so nobody would see that silence about it suspends."""
+    report(story)
+    story.ask()
+    story.wait(hours=1)
+    assert story._tell(story.judge.step(Decision(story.now, OPERATOR, MEMBER, "acknowledge"))) == []
+    assert story.judge.asked(MEMBER, story.now) == []
+    assert story.judge.due() is None
+    assert heard(story, 72) == []
+    story.batch(*story.message())
+    assert story.active() == set()
