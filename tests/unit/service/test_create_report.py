@@ -187,6 +187,8 @@ class TestSubjects:
         [
             ({"$type": "chat.bsky.convo.defs#messageRef", "did": ALICE, "messageId": "3k5"}, "Invalid subject"),
             ({"$type": RECORD, "uri": "at://alice.example.com/app.bsky.feed.post/3k5", "cid": CID}, "Invalid subject"),
+            ({"$type": RECORD, "uri": f"at://{ALICE}", "cid": CID}, "Invalid subject: not the at-uri of a record"),
+            ({"$type": RECORD, "uri": f"at://{ALICE}/app.bsky.feed.post", "cid": CID}, "Invalid subject: not the"),
             ({"did": ALICE}, "subject must be an object with a $type"),
             ({"$type": REPO}, "subject/did is required"),
             ({"$type": REPO, "did": "alice"}, "subject/did must be a DID"),
