@@ -130,7 +130,8 @@ class Gate:
         operator = self._access.operator(session.did) if session is not None else None
         if session is None or operator is None:
             return None
-        return Visit(request, session, operator, self._now())
+        role = min(session.role, operator.role)  # another token of the same DID may have a higher one
+        return Visit(request, session, operator._replace(role=role), self._now())
 
     async def _ask(self, request: web.Request, _: Mapping[str, str]) -> web.StreamResponse:
         if self._visit(request) is not None:
@@ -155,7 +156,7 @@ class Gate:
         response = see_other(_inside(form.text("next")))
         response.set_cookie(
             self._cookie,
-            self.sessions.begin(caller.did, self._now()),
+            self.sessions.begin(caller.did, caller.role, self._now()),
             max_age=int(LONGEST.total_seconds()),
             path=HOME,
             secure=self._secure,
