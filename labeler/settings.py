@@ -145,7 +145,7 @@ class Limits(_Section):
         default=60, description="The window in which requests are counted."
     )
     account_reports: Count = Field(default=60, description="Reports, appeals and answers of one account.")
-    address_reports: Count = Field(default=600, description="Reports, appeals and answers from one address.")
+    address_reports: Count = Field(default=600, description="Reports from one address.")
     reports_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
         default=3_600, description="The window in which reports, appeals and answers are counted."
     )
