@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
+from labeler.moderation.case_entries import CaseEntry, lightest
 from labeler.reputation.definitions import ADVERSE, MAIL_REMOVED, MAIL_SUSPENDED
 from labeler.reputation.events import Kind
 from labeler.reputation.inputs import Answer, Batch, CaseAction, Decision, Input, Question, Report
 from labeler.reputation.subject import Emission, Notice
 
-ENTRIES_KEPT: Final = 200  # of one case: the first, and the newest
+ENTRIES_KEPT: Final = 200  # of one case
 EVIDENCE_KEPT: Final = 50  # content addresses in one case: the first, and the newest
 CLOSED_KEPT: Final = 20_000  # closed cases that are remembered
 UNANSWERED: Final = frozenset({"unanswered-question", "unanswered-reports"})  # rules that say a deadline passed
@@ -34,16 +35,6 @@ class CaseKind(StrEnum):
     INCIDENT = "incident"
     REMOVED_DOMAIN = "removed-domain"
     REMOVAL = "removal"
-
-
-class CaseEntry(NamedTuple):
-    """One thing that happened in a case: when, at which place of the input log, by whom, what, in which words."""
-
-    at: datetime
-    position: int
-    actor: str
-    what: str
-    text: str = ""
 
 
 @dataclass(slots=True)
@@ -73,9 +64,9 @@ class Case:
     entries: list[CaseEntry] = field(default_factory=list)
 
     def add(self, entry: CaseEntry) -> None:
-        """Note what happened; of very many entries the first and the newest stay."""
+        """Note what happened; of very many entries the first stays, and those that weigh most (case_entries.py)."""
         if len(self.entries) >= ENTRIES_KEPT:
-            del self.entries[1]
+            del self.entries[lightest(self.entries)]
         self.entries.append(entry)
 
     def prove(self, evidence: Iterable[str]) -> None:
@@ -167,7 +158,8 @@ class CaseBook:
         kind = CaseKind(notice.kind)
         case = self._opened(kind, notice.about, CaseEntry(notice.at, position, "labeler", kind.value, notice.text))
         if kind is CaseKind.ABUSE_REPORT:
-            case.answered = None  # whatever was answered before
+            if notice.asks:
+                case.answered = None  # whatever was answered before
             case.press(notice.text.partition(":")[0])
         elif kind is CaseKind.BREAKER:
             case.press("urgent")  # whom the rules would suspend goes on sending

@@ -3,8 +3,9 @@
 Theory of operation. The walk hands a notice over and goes on: it never waits for a channel, and no channel can make it
 fail. Each channel has a queue and a task of its own, so that a mail server that is down holds up no webhook. What a
 channel does not take is tried again, ever more rarely, until an hour after it was noticed; while it is away the queue
-keeps the newest. What it refuses for good is not tried again: it must not hold up what comes after it. Nothing is kept on disk: the log, which every notice is a line of, is the record. What was told before
-a restart is not told after it, and where an old input log is judged anew, what is older than a day stays untold.
+keeps the newest. What it refuses for good is not tried again: it must not hold up what comes after it. Nothing is kept
+on disk: the log, which every notice is a line of, is the record. What was told before a restart is not told after it,
+and where an old input log is judged anew, what is older than a day stays untold.
 """
 
 import asyncio
