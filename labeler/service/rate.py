@@ -76,6 +76,12 @@ class Rate:
             return self.count_one(caller.did, "")
         return self.count_one(None, client_address(request, self._proxies))
 
+    def give_back(self, request: web.Request) -> None:
+        """Take back one request that was counted for the address it came from; of a window that is over, nothing."""
+        address = client_address(request, self._proxies)
+        if self._addresses[address] > 0:
+            self._addresses[address] -= 1
+
     def count_one(self, relay: str | None, address: str) -> Budget:
         """Count one request, of `relay` when it is one's, else of `address`."""
         now, seconds = self._clock.now(), self._limits.seconds

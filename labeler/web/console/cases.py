@@ -9,7 +9,8 @@ from aiohttp import web
 
 from labeler.atproto.syntax import is_did
 from labeler.errors import BadInput
-from labeler.moderation.cases import Case, CaseEntry, CaseKind
+from labeler.moderation.case_entries import CaseEntry
+from labeler.moderation.cases import Case, CaseKind
 from labeler.reputation.judge import Judge
 from labeler.reputation.standing import standing
 from labeler.service.labeler import Labeler

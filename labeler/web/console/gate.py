@@ -59,7 +59,7 @@ class Gate:
         origin: str,
         news: Callable[[], object],
     ) -> None:
-        """`attempts` counts logins."""
+        """`attempts` counts logins that fail, and those under way."""
         self._pages = pages
         self._access = access
         self._attempts = attempts
@@ -139,12 +139,12 @@ class Gate:
         return self._login(request)
 
     async def _log_in(self, request: web.Request, _: Mapping[str, str]) -> web.StreamResponse:
+        require_same_site(request, self._origin)
         budget = self._attempts.count(request, None)
         if budget.spent:
             response = self._login(request, 429, "Too many attempts from your address; wait a few minutes.")
             response.headers.update(budget.headers())
             return response
-        require_same_site(request, self._origin)
         form = await read_form(request)
         try:
             caller = await self._access.identify(f"Bearer {form.needed('token')}", LOGIN_METHOD)
@@ -152,6 +152,7 @@ class Gate:
             return self._login(request, error.status, error.message, form)
         if not isinstance(caller, Operator):
             return self._login(request, 403, "This token is good, but not an operator's: the console is theirs.", form)
+        self._attempts.give_back(request)  # who knows a token has not been guessing
         self.sessions.end(request.cookies.get(self._cookie))  # the new one has a new id, whatever came along
         response = see_other(_inside(form.text("next")))
         response.set_cookie(
