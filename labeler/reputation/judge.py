@@ -268,7 +268,7 @@ class Judge:
         self._verdicts.note("removed-domain", did, now, f"enrolled {domain}, which was removed together with {owner}")
         if self.automation != ENFORCE:
             return []
-        return removed_domain(self.subjects[did].member, owner, domain, self.policy, now)
+        return removed_domain(self.subjects[did].member, domain, self.policy, now)
 
     def _tick(self, now: datetime) -> list[Emission]:
         self._refill(now)
