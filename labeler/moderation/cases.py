@@ -89,6 +89,7 @@ class CaseBook:
     def __init__(self, reminders: Sequence[timedelta]) -> None:
         self.cases: dict[int, Case] = {}
         self._open: dict[tuple[CaseKind, str], Case] = {}
+        self._about: dict[str, set[int]] = {}  # DID or provider → the remembered cases about it
         self._waiting: dict[str, int] = {}  # DID or provider → how many cases about it are open
         self._closed: dict[int, None] = {}  # in the order they were closed
         self._texts: dict[int, list[Case]] = {}  # by position: cases that hold the words of a report or an answer
@@ -146,7 +147,7 @@ class CaseBook:
 
     def about(self, about: str) -> list[Case]:
         """Every remembered case about a member or provider, the newest first."""
-        return [case for number, case in sorted(self.cases.items(), reverse=True) if case.about == about]
+        return [self.cases[number] for number in sorted(self._about.get(about, ()), reverse=True)]
 
     def _noticed(self, position: int, notice: Notice) -> None:
         if notice.kind == "unanswered":
@@ -299,6 +300,7 @@ class CaseBook:
             self._last += 1
             case = Case(self._last, kind, about, entry.at, entry.at, entry.text if text is None else text)
             self.cases[case.number] = case
+            self._about.setdefault(about, set()).add(case.number)
             self._wait(case)
         case.add(entry)
         return case
@@ -318,7 +320,11 @@ class CaseBook:
         self._closed[case.number] = None
         if len(self._closed) > CLOSED_KEPT:
             oldest = next(iter(self._closed))
-            del self._closed[oldest], self.cases[oldest]
+            forgotten = self.cases.pop(oldest)
+            del self._closed[oldest]
+            self._about[forgotten.about].remove(oldest)
+            if not self._about[forgotten.about]:
+                del self._about[forgotten.about]
 
     def _reopen(self, case: Case, now: datetime) -> None:
         if (case.kind, case.about) in self._open:

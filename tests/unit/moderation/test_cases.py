@@ -406,6 +406,19 @@ class TestBounds:
             case.press(word)
             assert case.urgency == urgency
 
+    def test_of_whom_every_case_is_forgotten_nothing_is_kept(
+        self, office: "Office", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cases, "CLOSED_KEPT", 1)
+        for did in (OTHER, MEMBER):
+            office.book.take(1, Tick(FRIDAY), [], [Notice("abuse-report", did, FRIDAY, "routine: x")])
+            case = office.book.find_open(CaseKind.ABUSE_REPORT, did)
+            assert case is not None
+            assert office.book.about(did) == [case]
+            office.resolve(case, "dismiss")
+        assert office.book.about(OTHER) == []
+        assert {did: set(numbers) for did, numbers in office.book._about.items()} == {MEMBER: {2}}
+
     def test_old_closed_cases_are_forgotten(self, office: "Office", monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(cases, "CLOSED_KEPT", 2)
         for _ in range(4):
