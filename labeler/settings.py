@@ -266,7 +266,7 @@ class Settings(_Section):
         return operators
 
     def describe(self) -> dict[str, Any]:
-        """Everything as resolved, JSON-ready; of token hashes the first digits, of the webhook the host, nobody's address."""
+        """Everything as resolved, JSON-ready; only the first digits of token hashes, only the host of the webhook."""
         tree = self.model_dump(mode="json")
         for caller in (*tree["relays"], *tree["operators"]):
             if caller["token_sha256"] is not None:
@@ -274,8 +274,7 @@ class Settings(_Section):
         if self.notify.webhook_url is not None:
             parts = urlsplit(self.notify.webhook_url)
             tree["notify"]["webhook_url"] = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
-        for name in ("smtp_user", "smtp_from", "smtp_to"):  # the audit chain holds this for ever
-            tree["notify"][name] = _veiled(tree["notify"][name])
+        tree["notify"] |= {name: _veiled(tree["notify"][name]) for name in ("smtp_user", "smtp_from", "smtp_to")}
         return tree
 
 

@@ -53,7 +53,7 @@ class SmtpNotifier:
         self._trust = trust
 
     async def send(self, message: Message) -> None:
-        """Hand the mail in; raises `Unavailable`, `Undeliverable` when it was refused for good (RFC 5321 §4.2.1, 5yz)."""
+        """Hand the mail in; raises `Unavailable`, `Undeliverable` when refused for good (RFC 5321 §4.2.1)."""
         server = self._server
         user, password = server.login or (None, None)
         try:

@@ -185,10 +185,10 @@ def _resolution(form: Form) -> Resolution:
     return Resolution(
         form.needed("resolution"),
         form.text("comment"),
-        form.number("hours", MAX_HOURS) or None,
+        form.number("hours", MAX_HOURS),
         form.texts("exempt"),
-        form.number("hourly_cap", _CAPS_MOST) or None,
-        form.number("daily_cap", _CAPS_MOST) or None,
+        form.number("hourly_cap", _CAPS_MOST),
+        form.number("daily_cap", _CAPS_MOST),
     )
 
 

@@ -63,7 +63,9 @@ class TestARemovedDomain:
         changes = removed_domain(member, "shop.example", policy, NOW)
         for change in changes:
             settle(member, change, NOW, by_operator=False)
-        assert all(c.reason.endswith("shop.example, which was removed together with another account") for c in changes[:1])
+        assert all(
+            c.reason.endswith("shop.example, which was removed together with another account") for c in changes[:1]
+        )
         assert not any("did:" in c.reason for c in changes), "the member reads it, and whose it was is not the member's"
         return words(changes)
 

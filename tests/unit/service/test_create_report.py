@@ -347,7 +347,9 @@ class TestOnceIsEnough:
         _, again = await report(known)
         assert again["id"] > first["id"]
 
-    async def test_another_reporter_member_or_reason_is_another_and_another_record_is_not(self, known: "Service") -> None:
+    async def test_another_reporter_member_or_reason_is_another_and_another_record_is_not(
+        self, known: "Service"
+    ) -> None:
         record = {"$type": RECORD, "uri": f"at://{ALICE}/app.bsky.feed.post/3k5", "cid": CID}
         bodies = [
             await report(known),
