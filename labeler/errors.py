@@ -4,6 +4,7 @@
     ├── BadInput        theirs: answered in the protocol's own form, never a traceback
     ├── Misconfigured   the operator's: stops the start, names file, key and fix
     ├── Unavailable     the world's: worth another try later
+    │   └── Undeliverable  a receiver's no: the same message would be refused again
     └── Corrupt         ours: stops us loudly
 
 Each leaf tells its handler all it needs: answer, explain, retry, or stop.
@@ -35,6 +36,10 @@ class Misconfigured(LabelerError):
 
 class Unavailable(LabelerError):
     """Something outside (disk, network, database) did not do its part; the same call may succeed later."""
+
+
+class Undeliverable(Unavailable):
+    """Whoever should take a message said for good that it will not: another try of the same message is in vain."""
 
 
 class Corrupt(LabelerError):

@@ -250,7 +250,8 @@ class Notifier(Protocol):
     """One way to reach people."""
 
     async def send(self, message: Message) -> None:
-        """Hand the message over, once, within half a minute; raises `Unavailable` when it was not surely taken.
+        """Hand the message over, once, within half a minute; raises `Unavailable` when it was not surely taken,
+        `Undeliverable` when trying again is in vain.
 
         The error says why, and holds neither a secret nor the address it was sent to. Who tries again may say the same
         thing twice; `message.id` tells.

@@ -5,6 +5,7 @@ guessed. Rule 3: a key is overridden by `LABELER_SECTION__KEY` (`LABELER_RELAYS_
 """
 
 import difflib
+import hashlib
 import itertools
 import json
 import os
@@ -145,7 +146,7 @@ class Limits(_Section):
         default=60, description="The window in which requests are counted."
     )
     account_reports: Count = Field(default=60, description="Reports, appeals and answers of one account.")
-    address_reports: Count = Field(default=600, description="Reports, appeals and answers from one address.")
+    address_reports: Count = Field(default=600, description="Reports from one address.")
     reports_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
         default=3_600, description="The window in which reports, appeals and answers are counted."
     )
@@ -265,15 +266,21 @@ class Settings(_Section):
         return operators
 
     def describe(self) -> dict[str, Any]:
-        """Everything as resolved, JSON-ready; of token hashes only the first digits, of the webhook only the host."""
+        """Everything as resolved, JSON-ready; only the first digits of token hashes, only the host of the webhook."""
         tree = self.model_dump(mode="json")
         for caller in (*tree["relays"], *tree["operators"]):
             if caller["token_sha256"] is not None:
                 caller["token_sha256"] = caller["token_sha256"][:SHOWN_HASH_CHARS] + "…"
         if self.notify.webhook_url is not None:
             parts = urlsplit(self.notify.webhook_url)
-            tree["notify"]["webhook_url"] = f"{parts.scheme}://{parts.netloc}/…"
+            tree["notify"]["webhook_url"] = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
+        tree["notify"] |= {name: _veiled(tree["notify"][name]) for name in ("smtp_user", "smtp_from", "smtp_to")}
         return tree
+
+
+def _veiled(given: str | list[str] | None) -> str | list[str] | None:
+    """Digits that tell that something changed, and not what it is."""
+    return hashlib.sha256(json.dumps(given).encode()).hexdigest()[:SHOWN_HASH_CHARS] + "…" if given else given
 
 
 def load_settings(path: Path, environ: Mapping[str, str] | None = None) -> Settings:

@@ -10,11 +10,12 @@ from typing import Final, NamedTuple
 import aiosmtplib
 
 from labeler.atproto import syntax
-from labeler.errors import Unavailable
+from labeler.errors import Unavailable, Undeliverable
 from labeler.ports import Clock, Message
 
 TIMEOUT_SECONDS: Final = 30.0  # greeting, TLS, login and message
 SUBJECT_CHARS: Final = 200
+FINAL: Final = 500  # reply codes from here on
 
 
 class MailServer(NamedTuple):
@@ -52,7 +53,7 @@ class SmtpNotifier:
         self._trust = trust
 
     async def send(self, message: Message) -> None:
-        """Hand the mail in; raises `Unavailable`."""
+        """Hand the mail in; raises `Unavailable`, `Undeliverable` when refused for good (RFC 5321 §4.2.1)."""
         server = self._server
         user, password = server.login or (None, None)
         try:
@@ -73,7 +74,8 @@ class SmtpNotifier:
                 )
         except (aiosmtplib.SMTPException, OSError) as error:  # a reply may quote an address
             code = f" {error.code}" if isinstance(error, aiosmtplib.SMTPResponseException) else ""
-            raise Unavailable(f"the mail server did not take the message: {type(error).__name__}{code}") from None
+            why = f"the mail server did not take the message: {type(error).__name__}{code}"
+            raise (Undeliverable if _is_final(error) else Unavailable)(why) from None
 
     def _mail(self, message: Message) -> EmailMessage:
         mail = EmailMessage()
@@ -94,3 +96,13 @@ class SmtpNotifier:
         ]
         mail.set_content("\n".join(lines) + "\n")
         return mail
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the server said for good that it takes no such mail; with several recipients, for each of them."""
+    match error:
+        case aiosmtplib.SMTPRecipientsRefused():
+            return all(refused.code >= FINAL for refused in error.recipients)
+        case aiosmtplib.SMTPResponseException():
+            return error.code >= FINAL
+    return False

@@ -16,10 +16,11 @@ from typing import Final, Self
 import aiohttp
 
 from labeler.atproto.syntax import format_datetime
-from labeler.errors import Unavailable
+from labeler.errors import Unavailable, Undeliverable
 from labeler.ports import Clock, Message
 
 TIMEOUT_SECONDS: Final = 10.0
+WORTH_ANOTHER_TRY: Final = frozenset({408, 429})  # of the client errors (RFC 9110 §15.5.9, RFC 6585 §4)
 SIGNATURE: Final = "X-Labeler-Signature"
 
 
@@ -44,7 +45,7 @@ class WebhookNotifier:
         await self._session.close()
 
     async def send(self, message: Message) -> None:
-        """Post the message; raises `Unavailable`."""
+        """Post the message; raises `Unavailable`, `Undeliverable` when it was refused for good."""
         body = json.dumps(
             {
                 "id": message.id,
@@ -70,7 +71,8 @@ class WebhookNotifier:
         except (aiohttp.ClientError, OSError) as error:  # whose texts may hold the URL
             raise Unavailable(f"the webhook cannot be reached: {type(error).__name__}") from None
         if not 200 <= status < 300:
-            raise Unavailable(f"the webhook answered {status}")
+            final = 400 <= status < 500 and status not in WORTH_ANOTHER_TRY
+            raise (Undeliverable if final else Unavailable)(f"the webhook answered {status}")
 
 
 def sign(secret: bytes, at: int, body: bytes) -> str:

@@ -2,7 +2,7 @@
 
 In two steps, because only the shell can fetch the issuer's DID document: `parse` checks everything that needs no key,
 `verify` the signature. After both, `ReplayGuard.use` spends the token. Every refusal is a `BadInput` with status 401
-and one of the error names below.
+(429 for too many at once) and one of the error names below.
 """
 
 import base64
@@ -28,6 +28,7 @@ BAD_AUDIENCE: Final = "BadJwtAudience"
 BAD_METHOD: Final = "BadJwtLexiconMethod"
 BAD_ISSUER: Final = "BadJwtIss"
 BAD_SIGNATURE: Final = "BadJwtSignature"
+TOO_MANY: Final = "RateLimitExceeded"
 
 MAX_TOKEN_CHARS: Final = 8 * 1024
 MAX_JSON_DEPTH: Final = 16
@@ -126,14 +127,17 @@ class ReplayGuard:
     """Remembers which tokens were used, until they expire: each works once.
 
     By (iss, jti) and never by the bytes of the token, of which a stranger could make variants. Only verified tokens
-    belong here, or anybody could fill it. It holds `capacity` tokens, 220 bytes each; full, it refuses every further
-    one, because forgetting any would let that one be used again.
+    belong here, or anybody could fill it. It holds `capacity` tokens, 300 bytes each; full, it refuses every further
+    one, because forgetting any would let that one be used again. One issuer has at most `each` of them, so that it
+    fills none of the others' room; None sets no such bound.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, each: int | None = None) -> None:
         self._capacity = capacity
+        self._each = each
+        self._held: dict[bytes, int] = {}  # how many live tokens an issuer has, by its SHA-256
         self._used: set[bytes] = set()
-        self._by_expiry: list[tuple[datetime, bytes]] = []
+        self._by_expiry: list[tuple[datetime, bytes, bytes]] = []
         self._forgotten = datetime.min.replace(tzinfo=UTC)
 
     def __len__(self) -> int:
@@ -143,23 +147,34 @@ class ReplayGuard:
     def use(self, iss: str, jti: str, exp: datetime, now: datetime) -> None:
         """Spend the token; raises `BadInput` (401) if it was spent before, `Unavailable` if no more can be remembered.
 
+        Raises `BadInput` (429) if too many tokens of this issuer are alive.
+
         A clock that goes back revives nothing: what would have been forgotten by the latest `now` is refused as
         expired.
         """
         for _ in range(_FORGOTTEN_AT_ONCE):
             if not self._by_expiry or self._by_expiry[0][0] >= now:
                 break
-            self._forgotten, digest = heapq.heappop(self._by_expiry)
+            self._forgotten, digest, issuer = heapq.heappop(self._by_expiry)
             self._used.remove(digest)
+            self._held[issuer] -= 1
+            if not self._held[issuer]:
+                del self._held[issuer]
         digest = hashlib.sha256(f"{iss}\0{jti}".encode("utf-8", "surrogatepass")).digest()
         if digest in self._used:
             raise refused(BAD_JWT, "The token was used before (jti).")
         if exp <= self._forgotten:
             raise refused(EXPIRED, "The token has expired.")
+        issuer = hashlib.sha256(iss.encode("utf-8", "surrogatepass")).digest()
+        held = self._held.get(issuer, 0)
+        if self._each is not None and held >= self._each:
+            message = f"{held} tokens of this account have not expired yet; wait until some have."
+            raise BadInput(message, name=TOO_MANY, status=429)
         if len(self._used) >= self._capacity:
             raise Unavailable("too many service-auth tokens at once: none can be taken until some have expired")
         self._used.add(digest)
-        heapq.heappush(self._by_expiry, (exp, digest))
+        heapq.heappush(self._by_expiry, (exp, digest, issuer))
+        self._held[issuer] = held + 1
 
 
 def refused(name: str, message: str) -> BadInput:

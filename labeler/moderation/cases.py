@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
+from labeler.moderation.case_entries import CaseEntry, lightest
 from labeler.reputation.definitions import ADVERSE, MAIL_REMOVED, MAIL_SUSPENDED
 from labeler.reputation.events import Kind
 from labeler.reputation.inputs import Answer, Batch, CaseAction, Decision, Input, Question, Report
 from labeler.reputation.subject import Emission, Notice
 
-ENTRIES_KEPT: Final = 200  # of one case: the first, and the newest
+ENTRIES_KEPT: Final = 200  # of one case
 EVIDENCE_KEPT: Final = 50  # content addresses in one case: the first, and the newest
 CLOSED_KEPT: Final = 20_000  # closed cases that are remembered
 UNANSWERED: Final = frozenset({"unanswered-question", "unanswered-reports"})  # rules that say a deadline passed
@@ -34,16 +35,6 @@ class CaseKind(StrEnum):
     INCIDENT = "incident"
     REMOVED_DOMAIN = "removed-domain"
     REMOVAL = "removal"
-
-
-class CaseEntry(NamedTuple):
-    """One thing that happened in a case: when, at which place of the input log, by whom, what, in which words."""
-
-    at: datetime
-    position: int
-    actor: str
-    what: str
-    text: str = ""
 
 
 @dataclass(slots=True)
@@ -73,9 +64,9 @@ class Case:
     entries: list[CaseEntry] = field(default_factory=list)
 
     def add(self, entry: CaseEntry) -> None:
-        """Note what happened; of very many entries the first and the newest stay."""
+        """Note what happened; of very many entries the first stays, and those that weigh most (case_entries.py)."""
         if len(self.entries) >= ENTRIES_KEPT:
-            del self.entries[1]
+            del self.entries[lightest(self.entries)]
         self.entries.append(entry)
 
     def prove(self, evidence: Iterable[str]) -> None:
@@ -98,6 +89,7 @@ class CaseBook:
     def __init__(self, reminders: Sequence[timedelta]) -> None:
         self.cases: dict[int, Case] = {}
         self._open: dict[tuple[CaseKind, str], Case] = {}
+        self._about: dict[str, set[int]] = {}  # DID or provider → the remembered cases about it
         self._waiting: dict[str, int] = {}  # DID or provider → how many cases about it are open
         self._closed: dict[int, None] = {}  # in the order they were closed
         self._texts: dict[int, list[Case]] = {}  # by position: cases that hold the words of a report or an answer
@@ -155,7 +147,7 @@ class CaseBook:
 
     def about(self, about: str) -> list[Case]:
         """Every remembered case about a member or provider, the newest first."""
-        return [case for number, case in sorted(self.cases.items(), reverse=True) if case.about == about]
+        return [self.cases[number] for number in sorted(self._about.get(about, ()), reverse=True)]
 
     def _noticed(self, position: int, notice: Notice) -> None:
         if notice.kind == "unanswered":
@@ -167,7 +159,8 @@ class CaseBook:
         kind = CaseKind(notice.kind)
         case = self._opened(kind, notice.about, CaseEntry(notice.at, position, "labeler", kind.value, notice.text))
         if kind is CaseKind.ABUSE_REPORT:
-            case.answered = None  # whatever was answered before
+            if notice.asks:
+                case.answered = None  # whatever was answered before
             case.press(notice.text.partition(":")[0])
         elif kind is CaseKind.BREAKER:
             case.press("urgent")  # whom the rules would suspend goes on sending
@@ -309,6 +302,7 @@ class CaseBook:
             self._last += 1
             case = Case(self._last, kind, about, entry.at, entry.at, entry.text if text is None else text)
             self.cases[case.number] = case
+            self._about.setdefault(about, set()).add(case.number)
             self._wait(case)
         case.add(entry)
         return case
@@ -328,7 +322,11 @@ class CaseBook:
         self._closed[case.number] = None
         if len(self._closed) > CLOSED_KEPT:
             oldest = next(iter(self._closed))
-            del self._closed[oldest], self.cases[oldest]
+            forgotten = self.cases.pop(oldest)
+            del self._closed[oldest]
+            self._about[forgotten.about].remove(oldest)
+            if not self._about[forgotten.about]:
+                del self._about[forgotten.about]
 
     def _reopen(self, case: Case, now: datetime) -> None:
         if (case.kind, case.about) in self._open:

@@ -309,8 +309,8 @@ def membership(member: Member, now: datetime) -> list[Change]:
     return []
 
 
-def removed_domain(member: Member, owner: str, domain: str, policy: Policy, now: datetime) -> list[Change]:
-    """What follows when a member enrols `domain`, which went with the removed account `owner`: a human must look.
+def removed_domain(member: Member, domain: str, policy: Policy, now: datetime) -> list[Change]:
+    """What follows when a member enrols `domain`, which went with a removed account: a human must look.
 
     A removal covers the domains too (acceptable-use page); coming back with one under another name is no new start.
     """
@@ -319,7 +319,7 @@ def removed_domain(member: Member, owner: str, domain: str, policy: Policy, now:
     if MAIL_THROTTLED in member.active and member.active[MAIL_THROTTLED].by_operator:
         return []  # a human's word
     exp = now + timedelta(seconds=policy.labels[MAIL_SUSPENDED].terms[0].seconds)
-    reason = f"enrolled {domain}, which was removed together with {owner}"
+    reason = f"enrolled {domain}, which was removed together with another account"  # whose, is not the member's to read
     changes = [Change(Verb.APPLY, MAIL_SUSPENDED, exp, "removed-domain", reason)]
     stale = (val for val in (MAIL_THROTTLED, CLEAN_SENDER) if val in member.active)
     return changes + [Change(Verb.NEGATE, val, None, "removed-domain", "replaced by the suspension") for val in stale]

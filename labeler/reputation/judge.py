@@ -221,7 +221,8 @@ class Judge:
     def _tell_report(self, did: str, report_id: str, category: str, now: datetime) -> None:
         """Its category says how soon people must look, and nothing else."""
         urgency = self.policy.abuse.urgency.get(category) if self.policy is not None else None
-        self._verdicts.note("abuse-report", did, now, describe(report_id, category, urgency or "routine"))
+        asks = self.policy is not None and self.policy.abuse.auto_ask
+        self._verdicts.note("abuse-report", did, now, describe(report_id, category, urgency or "routine"), asks=asks)
 
     def _look_for_incidents(self, now: datetime) -> frozenset[str]:
         """Find providers to blame; return the members that lost recipients there."""
@@ -267,7 +268,7 @@ class Judge:
         self._verdicts.note("removed-domain", did, now, f"enrolled {domain}, which was removed together with {owner}")
         if self.automation != ENFORCE:
             return []
-        return removed_domain(self.subjects[did].member, owner, domain, self.policy, now)
+        return removed_domain(self.subjects[did].member, domain, self.policy, now)
 
     def _tick(self, now: datetime) -> list[Emission]:
         self._refill(now)

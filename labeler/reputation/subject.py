@@ -72,7 +72,8 @@ class Emission(NamedTuple):
 class Notice(NamedTuple):
     """Something people should look at that is no label. `about` is a DID or a provider, `text` a sentence.
 
-    `case` is the number of the case that waits for a decision, where there is one.
+    `case` is the number of the case that waits for a decision, where there is one; `asks` says that the member's clock
+    was started by it.
     """
 
     kind: NoticeKind
@@ -80,6 +81,7 @@ class Notice(NamedTuple):
     at: datetime
     text: str
     case: int | None = None
+    asks: bool = False
 
 
 def epoch(moment: datetime) -> int:

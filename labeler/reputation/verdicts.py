@@ -117,9 +117,9 @@ class Verdicts:
         room = self.breaker.room_at(did)
         self.timers.set(did, subject, moments if room is None else [*moments, room], now)
 
-    def note(self, kind: NoticeKind, about: str, now: datetime, text: str) -> None:
+    def note(self, kind: NoticeKind, about: str, now: datetime, text: str, *, asks: bool = False) -> None:
         """Tell people something that is no label."""
-        self.notices.append(Notice(kind, about, now, text))
+        self.notices.append(Notice(kind, about, now, text, asks=asks))
 
     def tell_silence(self, did: str, subject: Subject, policy: Policy, now: datetime) -> None:
         """Tell people, once, that a member was asked and let its time pass; what the rules make of it is theirs."""

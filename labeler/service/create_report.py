@@ -5,7 +5,7 @@ The door clients know: through the account host of whoever reports, with `atprot
 
 from typing import Any, Final
 
-from labeler.atproto.syntax import format_datetime, is_did
+from labeler.atproto.syntax import check_at_uri, format_datetime, is_did
 from labeler.errors import BadInput
 from labeler.service.access import require_anyone
 from labeler.service.hearing import Complaint, Hearing
@@ -54,6 +54,10 @@ def _subject(subject: dict[str, Any]) -> tuple[str, str | None, str | None]:
             did = uri.removeprefix("at://").partition("/")[0]
             if not is_did(did):
                 raise BadInput("Invalid subject: name the account in the uri by its DID.")
+            try:
+                check_at_uri(uri)
+            except BadInput as error:
+                raise BadInput(f"Invalid subject: {error.message}") from None
             return did, uri, str(subject["cid"])
         case _:
             raise BadInput("Invalid subject")

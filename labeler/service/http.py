@@ -234,7 +234,7 @@ class Http:
             if not procedure.raw:
                 body = self._lexicons.check_input(nsid, parse_data(body))
             count(self._rate, request, caller)
-            count(procedure.rate, request, caller)
+            count(procedure.rate, request, caller, body)
             return json_response(await procedure.answer(Call(params, caller, body, request)))
 
     def _check_answer(self, nsid: str, answer: Mapping[str, Any]) -> None:
@@ -245,11 +245,12 @@ class Http:
             raise RuntimeError(f"the answer of {nsid} breaks its lexicon: {error.message}") from error
 
 
-def count(rate: Rate | ReportRate | None, request: web.Request, caller: Caller | None) -> None:
-    """Count a request that is in order; raises `BadInput` (429) when it is one too many."""
+def count(rate: Rate | ReportRate | None, request: web.Request, caller: Caller | None, body: Any = None) -> None:
+    """Count a request that is in order; raises `BadInput` (429) when it is one too many. `body`: what reports say."""
     if rate is None:
         return
-    budget = request[BUDGET] = rate.count(request, caller)
+    budget = rate.count(request, caller, body) if isinstance(rate, ReportRate) else rate.count(request, caller)
+    request[BUDGET] = budget
     if budget.spent:
         message = f"More than {budget.limit} requests in {budget.seconds} s; wait for the time in Retry-After."
         raise BadInput(message, name="RateLimitExceeded", status=429)

@@ -3,8 +3,9 @@
 Theory of operation. The walk hands a notice over and goes on: it never waits for a channel, and no channel can make it
 fail. Each channel has a queue and a task of its own, so that a mail server that is down holds up no webhook. What a
 channel does not take is tried again, ever more rarely, until an hour after it was noticed; while it is away the queue
-keeps the newest. Nothing is kept on disk: the log, which every notice is a line of, is the record. What was told before
-a restart is not told after it, and where an old input log is judged anew, what is older than a day stays untold.
+keeps the newest. What it refuses for good is not tried again: it must not hold up what comes after it. Nothing is kept
+on disk: the log, which every notice is a line of, is the record. What was told before a restart is not told after it,
+and where an old input log is judged anew, what is older than a day stays untold.
 """
 
 import asyncio
@@ -16,10 +17,17 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential, wait_random
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    wait_exponential,
+    wait_random,
+)
 
 from labeler.atproto.syntax import is_did
-from labeler.errors import Unavailable
+from labeler.errors import Unavailable, Undeliverable
 from labeler.ports import Clock, Message, Notifier
 from labeler.reputation.subject import Notice
 from labeler.service.observe import Metrics
@@ -144,7 +152,7 @@ class _Line:
                 sleep=self._pause,
                 stop=lambda state: self._is_over(state, waiting.until),
                 wait=wait_exponential(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) + wait_random(0, JITTER_SECONDS),
-                retry=retry_if_exception_type(Unavailable),
+                retry=retry_if_exception_type(Unavailable) & retry_if_not_exception_type(Undeliverable),
                 before_sleep=self._note_failure,
                 reraise=True,
             )

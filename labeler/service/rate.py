@@ -9,10 +9,11 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 
+from labeler.moderation.reasons import APPEAL, REASONS
 from labeler.ports import Clock
 from labeler.service.access import Caller, Relay
 from labeler.service.address import Network, client_address
@@ -75,6 +76,12 @@ class Rate:
             return self.count_one(caller.did, "")
         return self.count_one(None, client_address(request, self._proxies))
 
+    def give_back(self, request: web.Request) -> None:
+        """Take back one request that was counted for the address it came from; of a window that is over, nothing."""
+        address = client_address(request, self._proxies)
+        if self._addresses[address] > 0:
+            self._addresses[address] -= 1
+
     def count_one(self, relay: str | None, address: str) -> Budget:
         """Count one request, of `relay` when it is one's, else of `address`."""
         now, seconds = self._clock.now(), self._limits.seconds
@@ -91,7 +98,7 @@ class Rate:
 
 
 class ReportLimits(NamedTuple):
-    """Reports, appeals and answers that one account and one address may hand in, in a window of `seconds`."""
+    """Reports, appeals and answers of one account, and reports from one address, in a window of `seconds`."""
 
     account: int = 60
     address: int = 600
@@ -101,7 +108,9 @@ class ReportLimits(NamedTuple):
 class ReportRate:
     """Counts what accounts say: for the DID behind it and for the address it comes from, whichever is spent first.
 
-    Anybody with a DID may speak, and DIDs cost nothing; behind the address of an account host stand many people.
+    Anybody with a DID may speak, and DIDs cost nothing; behind the address of an account host stand many people. So an
+    account that is spent takes nothing from the address, and what accounts say of themselves (appeals, answers) counts
+    for the account alone: nobody who fills the address of a host keeps its other members from being heard.
     """
 
     def __init__(self, limits: ReportLimits, clock: Clock, proxies: Sequence[Network] = ()) -> None:
@@ -113,8 +122,8 @@ class ReportRate:
         self._accounts: Counter[str] = Counter()
         self._addresses: Counter[str] = Counter()
 
-    def count(self, request: web.Request, caller: Caller | None) -> Budget:
-        """Count one request; return the budget with less left in it."""
+    def count(self, request: web.Request, caller: Caller | None, body: Mapping[str, Any]) -> Budget:
+        """Count one request with its body; return the budget with less left in it."""
         now, limits = self._clock.now(), self._limits
         window = int(now.timestamp()) // limits.seconds
         if window != self._window:
@@ -122,13 +131,23 @@ class ReportRate:
             self._accounts.clear()
             self._addresses.clear()
         reset = datetime.fromtimestamp((window + 1) * limits.seconds, now.tzinfo)
-        account = _counted(self._accounts, caller.did if caller is not None else "", MAX_ACCOUNTS)
-        address = _counted(self._addresses, client_address(request, self._proxies), MAX_ADDRESSES)
-        budgets = [
-            Budget(limit, used, limits.seconds, reset, now)
-            for limit, used in ((limits.account, account), (limits.address, address))
-        ]
-        return min(budgets, key=lambda budget: budget.limit - budget.used)
+        did, own = caller.did if caller is not None else "", _is_of_itself(body)
+        if own and did not in self._accounts and len(self._accounts) >= MAX_ACCOUNTS:
+            del self._accounts[next(iter(self._accounts))]  # no crowd shuts a member up
+            self._accounts[did] = 0
+        used = _counted(self._accounts, did, MAX_ACCOUNTS)
+        account = Budget(limits.account, used, limits.seconds, reset, now)
+        if own or account.spent:
+            return account
+        used = _counted(self._addresses, client_address(request, self._proxies), MAX_ADDRESSES)
+        address = Budget(limits.address, used, limits.seconds, reset, now)
+        return min(account, address, key=lambda budget: budget.limit - budget.used)
+
+
+def _is_of_itself(body: Mapping[str, Any]) -> bool:
+    """Whether an account speaks of itself: it appeals, or it answers what it was asked (which has no subject)."""
+    reason = REASONS.get(body.get("reasonType", ""))
+    return "subject" not in body or (reason is not None and reason.legacy == APPEAL)
 
 
 def _counted(counter: Counter[str], key: str, most: int) -> int:

@@ -30,6 +30,7 @@ from labeler.errors import BadInput, LabelerError
 from labeler.ports import Clock, DidResolver
 from labeler.service.observe import OTHER, Metrics
 
+STRANGERS_TOKENS: Final = 500  # alive at once, of one DID that is not in the configuration
 TOKENS_REMEMBERED: Final = 200_000  # for each of the two guards; a token lives for an hour at most
 RESULTS: Final = frozenset(
     {BAD_JWT, BAD_TYPE, EXPIRED, BAD_AUDIENCE, BAD_METHOD, BAD_ISSUER, BAD_SIGNATURE, "accepted"}
@@ -56,7 +57,9 @@ class ServiceAuth:
         self._known = frozenset(known)
         self._policy = policy or AuthPolicy()
         # Two memories: whoever makes DIDs by the thousand may fill the one of strangers, and locks nobody else out.
-        self._spent = {True: ReplayGuard(TOKENS_REMEMBERED), False: ReplayGuard(TOKENS_REMEMBERED)}
+        # One DID of a stranger fills nothing; a relay sends as often as it likes.
+        strangers = ReplayGuard(TOKENS_REMEMBERED, STRANGERS_TOKENS)
+        self._spent = {True: ReplayGuard(TOKENS_REMEMBERED), False: strangers}
 
     async def issuer(self, token: str, nsid: str) -> str:
         """Return the DID that made `token` for the method `nsid`, and spend it.

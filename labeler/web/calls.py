@@ -48,5 +48,5 @@ class Calls:
             raise TypeError(f"{nsid} is no procedure")
         procedure.allow(caller)
         checked = self._lexicons.check_input(nsid, body)
-        count(procedure.rate, request, caller)
+        count(procedure.rate, request, caller, checked)
         return await procedure.answer(Call({}, caller, checked, request))

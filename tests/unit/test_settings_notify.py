@@ -1,5 +1,6 @@
 """The section [notify]: whole or not at all, and no secret in what is said about it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,15 @@ def test_of_the_webhook_only_the_host_is_shown(folder: Path) -> None:
     settings = load(folder, WEBHOOK)
     assert settings.describe()["notify"]["webhook_url"] == "https://hooks.example.com/…"
     assert "T0KEN" not in repr(settings)
+
+
+def test_no_address_of_a_person_is_shown(folder: Path) -> None:
+    """What is described goes into the audit chain, which forgets nothing."""
+    shown = load(folder, MAIL | LOGIN).describe()["notify"]
+    for name in ("smtp_user", "smtp_from", "smtp_to"):
+        assert len(shown[name]) == 9, name
+    assert "@" not in json.dumps(shown)
+    assert '"labeler"' not in json.dumps(shown)
+    other = load(folder, MAIL | LOGIN | {"smtp_to": '["two@example.com"]'}).describe()["notify"]
+    assert other["smtp_to"] != shown["smtp_to"]
+    assert load(folder, {}).describe()["notify"]["smtp_to"] == []

@@ -163,7 +163,8 @@ def _of_record(view: dict[str, Any], params: dict[str, Any]) -> bool:
     if params.get("subjectType") not in (None, "record") or "uri" not in view["subject"]:
         return False
     collections = params.get("collections")
-    return not collections or view["subject"]["uri"].split("/")[3:4][0] in collections
+    named = view["subject"]["uri"].split("/")[3:4]  # none in a uri of an account, which older reports may hold
+    return not collections or (bool(named) and named[0] in collections)
 
 
 def _moment(params: dict[str, Any], name: str) -> str | None:

@@ -10,8 +10,9 @@ from aiohttp import web
 
 from labeler.atproto.syntax import is_did, parse_datetime
 from labeler.errors import BadInput
+from labeler.moderation.case_entries import CaseEntry
 from labeler.moderation.case_queue import NOBODY, PLACE_NUMBERS, Place, Wanted, page
-from labeler.moderation.cases import Case, CaseEntry, CaseKind
+from labeler.moderation.cases import Case, CaseKind
 from labeler.service.access import Role
 from labeler.service.labeler import Labeler
 from labeler.service.operator.case_view import CaseViews
@@ -173,10 +174,10 @@ def _resolution(form: Form) -> Resolution:
     return Resolution(
         form.needed("resolution"),
         form.text("comment"),
-        form.number("hours", MAX_HOURS) or None,
+        form.number("hours", MAX_HOURS),
         form.texts("exempt"),
-        form.number("hourly_cap", MAX_CAP) or None,
-        form.number("daily_cap", MAX_CAP) or None,
+        form.number("hourly_cap", MAX_CAP),
+        form.number("daily_cap", MAX_CAP),
     )
 
 

@@ -59,7 +59,7 @@ class Gate:
         origin: str,
         news: Callable[[], object],
     ) -> None:
-        """`attempts` counts logins."""
+        """`attempts` counts logins that fail, and those under way."""
         self._pages = pages
         self._access = access
         self._attempts = attempts
@@ -130,7 +130,8 @@ class Gate:
         operator = self._access.operator(session.did) if session is not None else None
         if session is None or operator is None:
             return None
-        return Visit(request, session, operator, self._now())
+        role = min(session.role, operator.role)  # another token of the same DID may have a higher one
+        return Visit(request, session, operator._replace(role=role), self._now())
 
     async def _ask(self, request: web.Request, _: Mapping[str, str]) -> web.StreamResponse:
         if self._visit(request) is not None:
@@ -138,12 +139,12 @@ class Gate:
         return self._login(request)
 
     async def _log_in(self, request: web.Request, _: Mapping[str, str]) -> web.StreamResponse:
+        require_same_site(request, self._origin)
         budget = self._attempts.count(request, None)
         if budget.spent:
             response = self._login(request, 429, "Too many attempts from your address; wait a few minutes.")
             response.headers.update(budget.headers())
             return response
-        require_same_site(request, self._origin)
         form = await read_form(request)
         try:
             caller = await self._access.identify(f"Bearer {form.needed('token')}", LOGIN_METHOD)
@@ -151,11 +152,12 @@ class Gate:
             return self._login(request, error.status, error.message, form)
         if not isinstance(caller, Operator):
             return self._login(request, 403, "This token is good, but not an operator's: the console is theirs.", form)
+        self._attempts.give_back(request)  # who knows a token has not been guessing
         self.sessions.end(request.cookies.get(self._cookie))  # the new one has a new id, whatever came along
         response = see_other(_inside(form.text("next")))
         response.set_cookie(
             self._cookie,
-            self.sessions.begin(caller.did, self._now()),
+            self.sessions.begin(caller.did, caller.role, self._now()),
             max_age=int(LONGEST.total_seconds()),
             path=HOME,
             secure=self._secure,

@@ -224,9 +224,9 @@ def _label_event(did: str, form: Form) -> Event:
     val, hours = form.needed("val"), form.number("hours", MAX_HOURS)
     match form.needed("act"):
         case "apply":
-            return Event("label", did, apply=(val,), hours=hours or None, comment=form.text("comment"))
+            return Event("label", did, apply=(val,), hours=hours, comment=form.text("comment"))
         case "negate":
-            return Event("label", did, negate=(val,), hours=hours or None, comment=form.text("comment"))
+            return Event("label", did, negate=(val,), hours=hours, comment=form.text("comment"))
         case other:
             raise BadInput(f"act must be apply or negate, not {other[:40]!r}.")
 

@@ -1,7 +1,7 @@
 """Who is logged in: a random id in a cookie, everything else in memory here, for a while.
 
-A session proves a DID and nothing more; what its operator may do, the configuration says at each request. A restart
-ends all of them.
+A session holds the DID and the role that its login proved; how much of the role is left, the configuration says at each
+request. A restart ends all of them.
 """
 
 import hashlib
@@ -9,6 +9,8 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from labeler.service.access import Role
 
 IDLE: Final = timedelta(hours=8)
 LONGEST: Final = timedelta(hours=24)
@@ -22,6 +24,7 @@ class Session:
     """One login. `csrf` goes into every form; `told` is what the next page has to say, once."""
 
     did: str
+    role: Role
     csrf: str
     began: datetime
     seen: datetime
@@ -34,7 +37,7 @@ class Sessions:
     def __init__(self) -> None:
         self._sessions: dict[bytes, Session] = {}
 
-    def begin(self, did: str, now: datetime) -> str:
+    def begin(self, did: str, role: Role, now: datetime) -> str:
         """Log an operator in; return the new id. Of too many sessions the oldest end."""
         self._sessions = {key: session for key, session in self._sessions.items() if not _over(session, now)}
         own = [key for key, session in self._sessions.items() if session.did == did]
@@ -43,7 +46,7 @@ class Sessions:
         while len(self._sessions) >= SESSIONS_MAX:
             del self._sessions[next(iter(self._sessions))]
         given = secrets.token_urlsafe(_ID_BYTES)
-        self._sessions[_key(given)] = Session(did, secrets.token_urlsafe(_ID_BYTES), now, now)
+        self._sessions[_key(given)] = Session(did, role, secrets.token_urlsafe(_ID_BYTES), now, now)
         return given
 
     def find(self, given: str | None, now: datetime, *, idly: bool = False) -> Session | None:

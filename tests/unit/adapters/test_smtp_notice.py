@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from labeler.adapters.smtp_notice import MailServer, SmtpNotifier
-from labeler.errors import Unavailable
+from labeler.errors import Unavailable, Undeliverable
 from labeler.ports import Message
 from tests.handle_host import certificate
 from tests.receivers import PASSWORD, mailbox
@@ -61,7 +61,7 @@ async def test_one_recipient_that_is_refused_does_not_make_the_other_hear_it_twi
         await notifier.send(MESSAGE)
         assert [envelope.rcpt_tos for envelope in box.envelopes] == [[TO[1]]]
         box.unknown = set(TO)
-        with pytest.raises(Unavailable, match="SMTPRecipientsRefused") as refused:
+        with pytest.raises(Undeliverable, match="SMTPRecipientsRefused") as refused:
             await notifier.send(MESSAGE)
         assert "@" not in str(refused.value)
 
@@ -91,6 +91,16 @@ async def test_a_wrong_password_says_so_and_not_which(tmp_path: Path) -> None:
     theirs, trust = certificate(tmp_path, "localhost")
     async with mailbox(tls=theirs) as box:
         server = MailServer("localhost", box.port, tls=False, starttls=True, login=("labeler", b"a wrong password"))
-        with pytest.raises(Unavailable, match="SMTPAuthenticationError 535") as refused:
+        with pytest.raises(Undeliverable, match="SMTPAuthenticationError 535") as refused:
             await SmtpNotifier(server, FROM, TO, "localhost", Clock(), trust=trust).send(MESSAGE)
         assert "password" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("reply", "final"), [("451 4.3.0 Not now", False), ("554 5.7.1 Never", True)])
+async def test_what_is_refused_for_good_is_told_from_what_is_refused_for_now(reply: str, final: bool) -> None:
+    async with mailbox() as box:
+        box.refuse = reply
+        notifier = SmtpNotifier(MailServer("127.0.0.1", box.port, False, False), FROM, TO, "localhost", Clock())
+        with pytest.raises(Unavailable) as refused:
+            await notifier.send(MESSAGE)
+    assert isinstance(refused.value, Undeliverable) is final

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from labeler.adapters.webhook import WebhookNotifier, sign
-from labeler.errors import Unavailable
+from labeler.errors import Unavailable, Undeliverable
 from labeler.ports import Message
 from tests.receivers import SECRET, Receiver, receiver, signed
 
@@ -57,10 +57,18 @@ def test_the_signature_is_that_of_a_known_case() -> None:
     assert sign(b"key", 1, b"{}") == "t=1,v1=1ba6b8171186efc613e8bcc0cbdab2748f24984d7c5a84faa2637afa0e40d224"
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 404, 410, 429, 500])
+@pytest.mark.parametrize("status", [301, 302, 307, 408, 429, 500, 503])
 async def test_any_other_answer_is_worth_another_try(hook: Receiver, notifier: WebhookNotifier, status: int) -> None:
     hook.status = status
-    with pytest.raises(Unavailable, match=f"the webhook answered {status}"):
+    with pytest.raises(Unavailable, match=f"the webhook answered {status}") as refused:
+        await notifier.send(MESSAGE)
+    assert not isinstance(refused.value, Undeliverable)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 410, 413, 422])
+async def test_a_client_error_is_final(hook: Receiver, notifier: WebhookNotifier, status: int) -> None:
+    hook.status = status
+    with pytest.raises(Undeliverable, match=f"the webhook answered {status}"):
         await notifier.send(MESSAGE)
 
 

@@ -78,3 +78,19 @@ def test_a_long_row_of_expired_tokens_is_forgotten_bit_by_bit() -> None:
     assert len(guard) == 5
     with pytest.raises(BadInput, match="used before"):
         spend(guard, "first", 60, at=20)
+
+
+@pytest.mark.row(204)
+def test_one_issuer_fills_no_more_than_its_own_room() -> None:
+    guard = ReplayGuard(8, each=2)
+    spend(guard, "a", 10)
+    spend(guard, "b", 20)
+    with pytest.raises(BadInput, match="2 tokens of this account") as caught:
+        spend(guard, "c", 30)
+    assert (caught.value.status, caught.value.name) == (429, "RateLimitExceeded")
+    with pytest.raises(BadInput, match="used before"):
+        spend(guard, "a", 10)
+    spend(guard, "c", 30, iss="did:plc:another")
+    spend(guard, "c", 30, at=11)
+    spend(guard, "d", 60, at=31)
+    assert (len(guard), len(guard._held)) == (1, 1), "nothing is kept of those who left"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labeler.moderation import cases
-from labeler.moderation.cases import Case, CaseEntry, CaseKind
+from labeler.moderation.case_entries import CaseEntry
+from labeler.moderation.cases import Case, CaseKind
 from labeler.reputation.events import Kind
 from labeler.reputation.inputs import CaseAction, Override, Tick
 from labeler.reputation.subject import Notice
@@ -228,7 +229,11 @@ class TestReports:
         assert (case.urgency, case.number, len(office.book.cases)) == ("immediate", 1, 1)
         assert case.entries[1].actor == "did:plc:reporter"
 
-    def test_an_answer_is_noted_and_a_new_report_wants_another(self, office: "Office") -> None:
+    @pytest.mark.parametrize("auto_ask", ["true", "false"])
+    def test_an_answer_is_noted_and_a_new_report_wants_another_where_it_asks(
+        self, auto_ask: str, open_office: Callable[..., "Office"]
+    ) -> None:
+        office = open_office(policy=POLICY.replace("auto_ask = false", f"auto_ask = {auto_ask}"))
         office.report()
         office.mail(bad=10)
         case = office.case(CaseKind.ABUSE_REPORT)
@@ -236,6 +241,9 @@ class TestReports:
         assert case.answered == office.case(CaseKind.SUSPENSION).answered == office.now
         assert whats(case)[-1] == "answer"
         office.report()
+        assert (case.answered is None) is (auto_ask == "true")
+        office.answer()
+        office.ask()
         assert case.answered is None
 
     def test_an_answer_through_the_relay_is_one_too(self, office: "Office") -> None:
@@ -378,11 +386,38 @@ class TestBounds:
         assert [entry.position for entry in case.entries] == [0, 4, 5]
         assert case.evidence == ["cid0", "cid4", "cid5"]
 
+    def test_a_flood_of_reports_pushes_out_no_answer_and_no_word_of_an_operator(self) -> None:
+        case = Case(1, CaseKind.ABUSE_REPORT, MEMBER, FRIDAY, FRIDAY, "")
+        kept = [("labeler", "abuse-report"), (OPERATOR, "claim"), (MEMBER, "answer"), ("rule", "label mail-throttled")]
+        for position, (actor, what) in enumerate([*kept, (MEMBER, "answer"), (OPERATOR, "comment")]):
+            case.add(CaseEntry(FRIDAY, position, actor, what))
+        for position in range(6, 500, 2):
+            case.add(CaseEntry(FRIDAY, position, "labeler", "abuse-report"))
+            case.add(CaseEntry(FRIDAY, position + 1, "did:plc:junk", "x.y#reasonSpam"))
+        assert [entry.position for entry in case.entries[:6]] == [0, 1, 2, 3, 4, 5]
+        assert len(case.entries) == cases.ENTRIES_KEPT
+        for position in range(500, 900):
+            case.add(CaseEntry(FRIDAY, position, OPERATOR, "comment"))
+        assert [entry.position for entry in case.entries if entry.position < 500] == [0, 4], "the newest answer"
+
     def test_urgency_only_rises_and_only_by_its_words(self) -> None:
         case = Case(1, CaseKind.BREAKER, MEMBER, FRIDAY, FRIDAY, "")
         for word, urgency in (("urgent", "urgent"), ("routine", "urgent"), ("a list", "urgent"), ("immediate",) * 2):
             case.press(word)
             assert case.urgency == urgency
+
+    def test_of_whom_every_case_is_forgotten_nothing_is_kept(
+        self, office: "Office", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cases, "CLOSED_KEPT", 1)
+        for did in (OTHER, MEMBER):
+            office.book.take(1, Tick(FRIDAY), [], [Notice("abuse-report", did, FRIDAY, "routine: x")])
+            case = office.book.find_open(CaseKind.ABUSE_REPORT, did)
+            assert case is not None
+            assert office.book.about(did) == [case]
+            office.resolve(case, "dismiss")
+        assert office.book.about(OTHER) == []
+        assert {did: set(numbers) for did, numbers in office.book._about.items()} == {MEMBER: {2}}
 
     def test_old_closed_cases_are_forgotten(self, office: "Office", monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(cases, "CLOSED_KEPT", 2)

@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from labeler.moderation.cases import Case, CaseBook, CaseEntry, CaseKind
+from labeler.moderation.case_entries import CaseEntry
+from labeler.moderation.cases import Case, CaseBook, CaseKind
 from labeler.moderation.member_view import SHOWN_MAX, told_to_member
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from labeler.moderation.cases import CaseEntry, CaseKind
+from labeler.moderation.case_entries import CaseEntry
+from labeler.moderation.cases import CaseKind
 from labeler.service.schema import load_lexicons
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labeler.errors import Unavailable
+from labeler.errors import Unavailable, Undeliverable
 from labeler.ports import Message
 from labeler.reputation.subject import NOTICE_KINDS, Notice, NoticeKind
 from labeler.service import notify
@@ -164,6 +164,18 @@ async def test_after_an_hour_it_is_given_up(clock: "ManualClock", monkeypatch: p
         made.tell(2)
         await until(lambda: made.counted("sent") == 1)
     assert [message.about for message in webhook.sent] == ["did:plc:m2"]
+
+
+async def test_what_is_refused_for_good_holds_up_nothing(clock: "ManualClock") -> None:
+    webhook = Channel()
+    webhook.away = Undeliverable("the webhook answered 400")
+    async with telling(clock, webhook=webhook) as made:
+        made.tell(1)
+        await until(lambda: made.counted("failed") == 1)
+        assert webhook.tries == 1
+        webhook.away = None
+        made.tell(2)
+        await until(lambda: made.counted("sent") == 1)
 
 
 async def test_beyond_the_bound_the_oldest_are_dropped(clock: "ManualClock", monkeypatch: pytest.MonkeyPatch) -> None:

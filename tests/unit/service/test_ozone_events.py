@@ -117,6 +117,12 @@ async def test_a_report_about_a_record_names_it(ozone_tool: Ozone) -> None:
 
 
 @pytest.mark.row(275)
+async def test_a_uri_that_names_no_record_is_of_no_collection(ozone_tool: Ozone) -> None:
+    await ozone_tool.report(subject=f"at://{ALICE}", subject_cid=CID)
+    assert await ozone_tool.events("collections=app.bsky.feed.post") == []
+
+
+@pytest.mark.row(275)
 @pytest.mark.parametrize("direction", ["asc", "desc"])
 async def test_pages_end_where_they_say_and_stay_when_something_happens(told: Ozone, direction: str) -> None:
     whole = [event["id"] for event in await told.events(f"sortDirection={direction}")]

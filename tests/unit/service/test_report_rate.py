@@ -58,6 +58,24 @@ async def test_an_address_is_bounded_whoever_comes_from_it(limited: "Service") -
     assert (await limited.call("POST", REPORT, json=body(5), token="triage", headers=elsewhere))[0] == 200
 
 
+async def test_an_account_that_is_spent_takes_nothing_from_its_address(limited: "Service") -> None:
+    for number in range(5):
+        status, _, _ = await limited.call("POST", REPORT, json=body(number), token="relay")
+    assert status == 429
+    assert (await limited.call("POST", REPORT, json=body(6), token="triage"))[0] == 200
+
+
+async def test_appeals_and_answers_are_heard_from_an_address_that_is_spent(limited: "Service") -> None:
+    for number, token in enumerate(("relay", "other-relay", "relay", "other-relay")):
+        status, _, _ = await limited.call("POST", REPORT, json=body(number), token=token)
+    assert status == 429
+    subject = {"$type": "com.atproto.admin.defs#repoRef", "did": "did:plc:triage"}
+    appeal = {"reasonType": "com.atproto.moderation.defs#reasonAppeal", "subject": subject}
+    for path, sent, error in ((REPORT, appeal, "NothingToAppeal"), (ANSWER, {"text": "x"}, "NothingToAnswer")):
+        _, told, headers = await limited.call("POST", path, json=sent, token="triage")
+        assert (told["error"], headers["RateLimit-Limit"]) == (error, "2")
+
+
 async def test_what_is_out_of_order_is_not_counted(limited: "Service") -> None:
     for sent in ({}, {"reasonType": "x"}, body(1) | {"reason": 7}):
         assert (await limited.call("POST", REPORT, json=sent, token="relay"))[0] == 400
@@ -77,10 +95,13 @@ def test_who_comes_too_late_for_a_count_of_his_own_shares_one(
     monkeypatch.setattr(module, "MAX_ACCOUNTS", 2)
     rate = ReportRate(ReportLimits(account=10, address=10_000), service.clock)
     request: Any = type("Request", (), {"headers": {}, "remote": "192.0.2.1"})()
-    used = [rate.count(request, Account(f"did:plc:m{number}")).used for number in (1, 2, 3, 4, 1)]
+    used = [rate.count(request, Account(f"did:plc:m{number}"), body(1)).used for number in (1, 2, 3, 4, 1)]
     assert used == [1, 1, 1, 2, 2]
+    assert rate.count(request, Account("did:plc:m9"), {"text": "x"}).used == 1, "and no crowd shuts a member up"
+    assert rate.count(request, Account("did:plc:m9"), {"text": "x"}).used == 2
+    assert len(rate._accounts) == 3
     service.clock.time += timedelta(hours=1)
-    assert rate.count(request, None).used == 1
+    assert rate.count(request, None, body(1)).used == 1
     assert len(rate._accounts) == 1
 
 

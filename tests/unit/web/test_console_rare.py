@@ -16,10 +16,14 @@ from labeler.service.access import Access, Operator, Role
 from labeler.service.http import Http
 from labeler.service.labeler import Labeler
 from labeler.service.operator import desk, dossier
+from labeler.service.operator.resolutions import Resolution
 from labeler.service.rate import Rate, RateLimits
 from labeler.service.schema import load_lexicons
 from labeler.web.assets import Assets
+from labeler.web.console.cases import _resolution
 from labeler.web.console.console import console
+from labeler.web.console.members import _label_event
+from labeler.web.forms import Form
 from labeler.web.pages import Pages
 from labeler.web.site import Site
 from tests.e2e.console.conftest import text_of
@@ -202,3 +206,12 @@ async def test_terms_of_one_member_and_blocks_are_shown(office: Console) -> None
 
 async def test_a_handle_that_nobody_has_is_said_to(office: Console) -> None:
     assert "nobody.example" in await office.see("/console/dids?q=nobody.example")
+
+
+def test_a_typed_zero_is_no_field_left_empty() -> None:
+    """What is done about it is the desk's: it refuses."""
+    typed = [("hours", "0"), ("hourly_cap", "0"), ("daily_cap", "0")]
+    assert _resolution(Form([("resolution", "override"), *typed])) == Resolution("override", None, 0, (), 0, 0)
+    assert _resolution(Form([("resolution", "override")])) == Resolution("override")
+    for act in ("apply", "negate"):
+        assert _label_event(ALICE, Form([("act", act), ("val", "mail-throttled"), *typed])).hours == 0

@@ -31,14 +31,15 @@ class Clock:
 
 @pytest.fixture
 def access() -> Access:
-    return Access([(hashlib.sha256(b"admin").hexdigest(), ADMIN)], None, [ADMIN])
+    tokens = {b"admin": ADMIN, b"triage": Operator(ADMIN.did, Role.TRIAGE)}
+    return Access([(hashlib.sha256(token).hexdigest(), caller) for token, caller in tokens.items()], None, [ADMIN])
 
 
 @pytest.fixture
 async def client(access: Access) -> AsyncIterator[httpx.AsyncClient]:
     assets = Assets()
     pages = Pages("did:web:labeler.example.com", assets.url)
-    gate = Gate(pages, access, Rate(RateLimits(), Clock()), Clock().now, ORIGIN, dict)
+    gate = Gate(pages, access, Rate(RateLimits(address=3), Clock()), Clock().now, ORIGIN, dict)
 
     async def see(visit: Visit, _: Mapping[str, str]) -> web.StreamResponse:
         return web.Response(text=f"{visit.operator.role.name} {visit.session.csrf}")
@@ -61,9 +62,9 @@ async def client(access: Access) -> AsyncIterator[httpx.AsyncClient]:
     await runner.cleanup()
 
 
-async def logged_in(client: httpx.AsyncClient) -> dict[str, str]:
+async def logged_in(client: httpx.AsyncClient, token: str = "admin") -> dict[str, str]:
     """The header a browser would send: it sends no secure cookie over plain HTTP, so a proxy stands between."""
-    answer = await client.post("/console/login", data={"token": "admin"})
+    answer = await client.post("/console/login", data={"token": token})
     assert answer.status_code == 303
     client.cookies.clear()
     return {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
@@ -98,3 +99,18 @@ async def test_who_is_no_operator_any_more_is_out(client: httpx.AsyncClient, acc
     del access._members[ADMIN.did]
     assert (await client.get("/console", headers=held)).status_code == 303
     assert (await client.post("/console/act", data={"csrf": "x"}, headers=held)).status_code == 401
+
+
+async def test_a_lower_token_of_the_same_operator_opens_no_higher_session(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/console", headers=await logged_in(client, "triage"))).text.startswith("TRIAGE")
+    assert (await client.get("/console", headers=await logged_in(client))).text.startswith("ADMIN")
+
+
+async def test_only_attempts_that_fail_count_and_none_that_another_site_sends(client: httpx.AsyncClient) -> None:
+    for _ in range(5):
+        await logged_in(client)
+        foreign = await client.post("/console/login", data={"token": "x"}, headers={"Origin": "https://evil.example"})
+        assert foreign.status_code == 403
+    found = [(await client.post("/console/login", data={"token": "guess"})).status_code for _ in range(4)]
+    assert found == [401, 401, 401, 429]
+    assert (await client.post("/console/login", data={"token": "admin"})).status_code == 429

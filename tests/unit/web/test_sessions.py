@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from labeler.service.access import Role
 from labeler.web.console import sessions as module
 from labeler.web.console.sessions import IDLE, LONGEST, Sessions
 
@@ -13,7 +14,7 @@ SECOND = timedelta(seconds=1)
 
 def test_an_id_is_long_random_and_not_kept() -> None:
     known = Sessions()
-    given = {known.begin("did:plc:a", NOON) for _ in range(10)}
+    given = {known.begin("did:plc:a", Role.ADMIN, NOON) for _ in range(10)}
     assert len(given) == 10
     assert all(len(one) >= 43 for one in given)  # 256 bits in base64
     assert not any(one.encode() in key for one in given for key in known._sessions)
@@ -26,7 +27,7 @@ def test_an_id_is_long_random_and_not_kept() -> None:
 @pytest.mark.parametrize("given", [None, "", "guess", "ä", "\ud800", "x" * 10_000])
 def test_whatever_was_not_given_out_finds_nothing(given: str | None) -> None:
     known = Sessions()
-    known.begin("did:plc:a", NOON)
+    known.begin("did:plc:a", Role.ADMIN, NOON)
     assert known.find(given, NOON) is None
     known.end(given)
     assert len(known._sessions) == 1
@@ -34,7 +35,7 @@ def test_whatever_was_not_given_out_finds_nothing(given: str | None) -> None:
 
 def test_it_ends_when_nobody_uses_it() -> None:
     known = Sessions()
-    given = known.begin("did:plc:a", NOON)
+    given = known.begin("did:plc:a", Role.ADMIN, NOON)
     assert known.find(given, NOON + IDLE - SECOND) is not None
     assert known.find(given, NOON + 2 * IDLE - 2 * SECOND) is not None
     assert known.find(given, NOON + 3 * IDLE - 2 * SECOND) is None
@@ -43,14 +44,14 @@ def test_it_ends_when_nobody_uses_it() -> None:
 
 def test_looking_idly_does_not_keep_it() -> None:
     known = Sessions()
-    given = known.begin("did:plc:a", NOON)
+    given = known.begin("did:plc:a", Role.ADMIN, NOON)
     assert known.find(given, NOON + IDLE - SECOND, idly=True) is not None
     assert known.find(given, NOON + IDLE) is None
 
 
 def test_it_ends_in_the_end() -> None:
     known, now = Sessions(), NOON
-    given = known.begin("did:plc:a", NOON)
+    given = known.begin("did:plc:a", Role.ADMIN, NOON)
     while now < NOON + LONGEST - timedelta(hours=1):
         now += timedelta(hours=1)
         assert known.find(given, now) is not None
@@ -59,8 +60,8 @@ def test_it_ends_in_the_end() -> None:
 
 def test_one_operator_has_so_many_and_the_oldest_go_first() -> None:
     known = Sessions()
-    other = known.begin("did:plc:b", NOON)
-    given = [known.begin("did:plc:a", NOON) for _ in range(module.EACH_MAX + 3)]
+    other = known.begin("did:plc:b", Role.ADMIN, NOON)
+    given = [known.begin("did:plc:a", Role.ADMIN, NOON) for _ in range(module.EACH_MAX + 3)]
     assert [known.find(one, NOON) is None for one in given[:4]] == [True, True, True, False]
     assert known.find(other, NOON) is not None
 
@@ -68,13 +69,13 @@ def test_one_operator_has_so_many_and_the_oldest_go_first() -> None:
 def test_there_are_so_many_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SESSIONS_MAX", 5)
     known = Sessions()
-    given = [known.begin(f"did:plc:{number}", NOON) for number in range(9)]
+    given = [known.begin(f"did:plc:{number}", Role.ADMIN, NOON) for number in range(9)]
     assert [known.find(one, NOON) is not None for one in given] == [False] * 4 + [True] * 5
 
 
 def test_those_that_are_over_make_room() -> None:
     known = Sessions()
     for number in range(10):
-        known.begin(f"did:plc:{number}", NOON)
-    known.begin("did:plc:late", NOON + IDLE)
+        known.begin(f"did:plc:{number}", Role.ADMIN, NOON)
+    known.begin("did:plc:late", Role.ADMIN, NOON + IDLE)
     assert len(known._sessions) == 1
