@@ -61,8 +61,7 @@ class Hearing:
     async def report(self, reporter: str, complaint: Complaint) -> tuple[Report, int]:
         """Write a report or an appeal; return it with its position: the first one's, where it was said within a day.
 
-        Raises `BadInput`: 400 for a reason that is not taken here, a report about an account that neither a relay nor an
-        operator ever named (DIDs cost nothing, and each would be remembered for ever), or an appeal where there is nothing to appeal
+        Raises `BadInput`: 400 for a reason that is not taken here, or an appeal where there is nothing to appeal
         (NothingToAppeal); 403 for an appeal by somebody else (Forbidden), a second one (AlreadyAppealed), or a report
         by an account that is removed (AccountTakedown). Raises `Unavailable`.
         """
@@ -78,10 +77,6 @@ class Hearing:
             if appeal and not standing and self._cases.find_open(CaseKind.APPEAL, reporter) is None:
                 message = "No label of this labeler stands on this account, so there is nothing to appeal."
                 raise BadInput(message, name="NothingToAppeal")
-            if not appeal and complaint.did not in self._judge.subjects:
-                raise BadInput(
-                    f"This labeler knows nothing of the account {complaint.did}; no relay here ever named it."
-                )
             if not appeal and MAIL_REMOVED in standing:
                 message = "Report not accepted from an account that was removed; it may appeal."
                 raise BadInput(message, name="AccountTakedown", status=403)
