@@ -24,7 +24,7 @@ class Filing:
 
 
 class Filings:
-    """The reports of a day, by reporter, account and kind; whoever names record after record says the same again."""
+    """The reports of a day, by reporter, subject and kind."""
 
     def __init__(self, kept: int = FILINGS_KEPT) -> None:
         self._kept = kept
@@ -58,5 +58,5 @@ class Filings:
 
 
 def _key(report: Report) -> bytes:
-    said = "\n".join((report.reporter, report.did, report.reason))
+    said = "\n".join((report.reporter, report.did, report.subject or "", report.reason))
     return hashlib.sha256(said.encode()).digest()[:_KEY_BYTES]

@@ -347,18 +347,16 @@ class TestOnceIsEnough:
         _, again = await report(known)
         assert again["id"] > first["id"]
 
-    async def test_another_reporter_member_or_reason_is_another_and_another_record_is_not(
-        self, known: "Service"
-    ) -> None:
+    async def test_another_reporter_member_reason_or_record_is_another(self, known: "Service") -> None:
         record = {"$type": RECORD, "uri": f"at://{ALICE}/app.bsky.feed.post/3k5", "cid": CID}
         bodies = [
             await report(known),
             await report(known, CAROL),
             await report(known, did=CAROL),
             await report(known, reason_type=f"{OLD}reasonRude"),
+            await report(known, subject=record),
         ]
         assert len({body["id"] for _, body in bodies}) == len(bodies)
-        assert (await report(known, subject=record))[1] == bodies[0][1]
 
     async def test_it_survives_a_restart(self, known: "Service") -> None:
         _, first = await report(known, reason="words")
