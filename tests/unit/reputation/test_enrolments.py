@@ -203,7 +203,8 @@ class TestRemoved:
         assert story.batch(story.event(Kind.ENROLLED, CARL, domain="mail.shop.example")) == [
             *("+relay-member", "+mail-suspended")
         ]
-        assert BERT in story.last().reason
+        assert BERT not in story.last().reason
+        assert [BERT in notice.text for notice in story.judge.notices if notice.about == CARL] == [True]
 
     def test_whom_an_operator_let_have_a_domain_may_have_it(self) -> None:
         domains = Domains()
