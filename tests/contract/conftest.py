@@ -1,17 +1,32 @@
-"""What the contract suites share: a key, and labels on their way into a log."""
+"""What the contract suites share: keys, labels on their way into a log, and the label logs there are."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from labeler.adapters.memory import MemoryLabelLog
+from labeler.adapters.sqlite import SqliteLabelLog
 from labeler.atproto.keys import PrivateKey
 from labeler.atproto.label import Label, sign_label
-from labeler.ports import Entry
+from labeler.ports import Entry, LabelLog
 
 KEY = PrivateKey.from_hex("11" * 32)
 
 MakeEntry = Callable[..., Entry]
+OpenLog = Callable[[], AbstractAsyncContextManager[LabelLog]]
+
+
+class NewKey:
+    """The signer after a rotation."""
+
+    key = PrivateKey.from_hex("44" * 32)
+    key_id = key.public_key.did_key
+
+    def sign(self, data: bytes) -> bytes:
+        return self.key.sign(data)
 
 
 @pytest.fixture
@@ -26,3 +41,12 @@ def entry() -> MakeEntry:
         return Entry(signed, KEY.public_key.did_key, evidence or uri.encode(), "bafyevidence", "rule:test", "because")
 
     return make
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> OpenLog:
+    """Return what opens the label log under test; opening it again finds what was written."""
+    if request.param == "sqlite":
+        return lambda: SqliteLabelLog(tmp_path / "labels.sqlite")
+    log = MemoryLabelLog()
+    return lambda: log

@@ -1,30 +1,14 @@
 """What every `LabelLog` does when labels are written and read in order; memory is the reference."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from labeler.adapters.memory import MemoryLabelLog
-from labeler.adapters.sqlite import SqliteLabelLog
 from labeler.atproto.cbor import cid_of
 from labeler.errors import Corrupt
 from labeler.ports import Bounds, Entry, LabelLog
-
-MakeEntry = Callable[..., Entry]
-OpenLog = Callable[[], AbstractAsyncContextManager[LabelLog]]
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> OpenLog:
-    """Return what opens the log under test; opening it again finds what was written."""
-    if request.param == "sqlite":
-        return lambda: SqliteLabelLog(tmp_path / "labels.sqlite")
-    log = MemoryLabelLog()
-    return lambda: log
+from tests.contract.conftest import MakeEntry, OpenLog
 
 
 async def add(log: LabelLog, *entries: Entry) -> list[int]:

@@ -1,16 +1,10 @@
 """What every `LabelLog` does with the audit chain; memory is the reference."""
 
 import hashlib
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from labeler.adapters.memory import MemoryLabelLog
-from labeler.adapters.sqlite import SqliteLabelLog
-from labeler.atproto.keys import PrivateKey
 from labeler.errors import Corrupt
 from labeler.moderation.audit import (
     GENESIS,
@@ -23,34 +17,13 @@ from labeler.moderation.audit import (
     head_of,
     label_entry,
 )
-from labeler.ports import Entry, LabelLog
-
-MakeEntry = Callable[..., Entry]
-OpenLog = Callable[[], AbstractAsyncContextManager[LabelLog]]
+from labeler.ports import Entry
+from tests.contract.conftest import MakeEntry, NewKey, OpenLog
 
 WORD = AuditEntry("decision", "2026-03-02T12:00:00.000Z", "did:plc:b", "did:plc:moderator", {"position": 1})
 LATER = WORD._replace(kind="override", body={"position": 2})
 NOTHING = Unchained(0, hashlib.sha256().digest())
 EMPTY = Head(0, GENESIS, "")
-
-
-class NewKey:
-    """The signer after a rotation."""
-
-    key = PrivateKey.from_hex("44" * 32)
-    key_id = key.public_key.did_key
-
-    def sign(self, data: bytes) -> bytes:
-        return self.key.sign(data)
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> OpenLog:
-    """Return what opens the log under test; opening it again finds what was written."""
-    if request.param == "sqlite":
-        return lambda: SqliteLabelLog(tmp_path / "labels.sqlite")
-    log = MemoryLabelLog()
-    return lambda: log
 
 
 def noted(seq: int, entry: Entry) -> AuditEntry:

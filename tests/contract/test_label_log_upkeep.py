@@ -1,44 +1,18 @@
 """What every `LabelLog` does when it is pruned, and when the label key has changed; memory is the reference."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from labeler.adapters.memory import MemoryLabelLog
-from labeler.adapters.sqlite import SqliteLabelLog
 from labeler.atproto.keys import PrivateKey
 from labeler.atproto.label import verify_label
 from labeler.ports import Bounds, Entry, LabelLog, LabelQuery, Resigned
-
-MakeEntry = Callable[..., Entry]
-OpenLog = Callable[[], AbstractAsyncContextManager[LabelLog]]
+from tests.contract.conftest import MakeEntry, NewKey, OpenLog
 
 SRC = "did:web:labeler.example.com"
 OLD = PrivateKey.from_hex("11" * 32).public_key.did_key  # signs what the fixture makes
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-class NewKey:
-    """The signer after a rotation."""
-
-    key = PrivateKey.from_hex("44" * 32)
-    key_id = key.public_key.did_key
-
-    def sign(self, data: bytes) -> bytes:
-        return self.key.sign(data)
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> OpenLog:
-    """Return what opens the log under test; opening it again finds what was written."""
-    if request.param == "sqlite":
-        return lambda: SqliteLabelLog(tmp_path / "labels.sqlite")
-    log = MemoryLabelLog()
-    return lambda: log
 
 
 async def fill(log: LabelLog, entry: MakeEntry, count: int) -> None:
