@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from aiohttp import web
 
 from labeler.adapters.handle_static import StaticHandles
 from labeler.errors import Corrupt
@@ -28,6 +27,7 @@ from labeler.web.pages import Pages
 from labeler.web.site import Site
 from tests.e2e.console.conftest import text_of
 from tests.unit.service.conftest import NOON, Service, sent_event
+from tests.unit.web.serving import served
 
 ADMIN = Operator("did:plc:admin", Role.ADMIN)
 ALICE = "did:plc:alice"
@@ -61,13 +61,9 @@ async def logged_in(service: Service) -> AsyncIterator[Console]:
     attempts = Rate(RateLimits(), service.clock)
     routes = console(pages, labeler, access, StaticHandles(service.dids), attempts, "http://localhost")
     http = Http({}, {}, access, load_lexicons(), service.metrics, corrupted.append, None, Site(pages, routes))
-    runner = http.runner()
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{runner.addresses[0][1]}", timeout=20) as client:
+    async with served(http) as client:
         assert (await client.post("/console/login", data={"token": "admin"})).status_code == 303
         yield Console(service, client, corrupted)
-    await runner.cleanup()
     await service.stop()
 
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from aiohttp import web
 
 from labeler.reputation.definitions import DEFINITIONS
 from labeler.service.access import Access
@@ -15,6 +14,7 @@ from labeler.web.assets import Assets
 from labeler.web.front import PLACES, front
 from labeler.web.pages import Pages
 from labeler.web.site import Site
+from tests.unit.web.serving import served
 
 NSIDS = ["com.atproto.label.queryLabels", "com.example.<i>"]
 
@@ -25,12 +25,8 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     pages = Pages("did:web:<b>&", assets.url)
     site = Site(pages, [*front(pages, NSIDS), *assets.routes()])
     http = Http({}, {}, Access([]), load_lexicons(), Metrics(), lambda _: None, None, site)
-    runner = http.runner()
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{runner.addresses[0][1]}") as asking:
+    async with served(http) as asking:
         yield asking
-    await runner.cleanup()
 
 
 async def test_it_names_every_label_and_every_door(client: httpx.AsyncClient) -> None:

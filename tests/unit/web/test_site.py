@@ -16,6 +16,7 @@ from labeler.web.assets import Assets
 from labeler.web.forms import FORM_BYTES, Form, read_form
 from labeler.web.pages import Pages
 from labeler.web.site import Route, Site, see_other
+from tests.unit.web.serving import served
 
 HTML = {"Accept": "text/html"}
 
@@ -46,12 +47,8 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
     site = Site(Pages("did:web:labeler.example.com", assets.url), routes)
     http = Http({}, {"/plain": plain}, Access([]), load_lexicons(), Metrics(), lambda _: None, None, site)
-    runner = http.runner()
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{runner.addresses[0][1]}") as asking:
+    async with served(http) as asking:
         yield asking
-    await runner.cleanup()
 
 
 async def test_a_path_is_answered_by_who_has_it_and_no_other_origin_may_read_it(client: httpx.AsyncClient) -> None:
